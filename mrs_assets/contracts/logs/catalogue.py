@@ -1,0 +1,60 @@
+"""Every contract there is, found by name or by its code in the glossary."""
+
+from mrs_assets.contracts.contract import Contract
+from mrs_assets.contracts.errors import UnknownName
+from mrs_assets.contracts.logs.arrivals import ARRIVALS
+from mrs_assets.contracts.logs.attributed import ATTRIBUTED
+from mrs_assets.contracts.logs.baseline import BASELINE
+from mrs_assets.contracts.logs.classifier import CLASSIFIER
+from mrs_assets.contracts.logs.clustered import CLUSTERED
+from mrs_assets.contracts.logs.cohorted import COHORTED
+from mrs_assets.contracts.logs.context import CAMPAIGNS, CONTEXTUAL_EVENTS, PROMOTIONS, STORES
+from mrs_assets.contracts.logs.detected import DETECTED
+from mrs_assets.contracts.logs.edits import USER_EDITS, USER_EVENT_EDITS
+from mrs_assets.contracts.logs.ended import ENDED
+from mrs_assets.contracts.logs.events import EVENTS
+from mrs_assets.contracts.logs.finalised import FINALISED
+from mrs_assets.contracts.logs.model_registry import MODEL_REGISTRY
+from mrs_assets.contracts.logs.operations import DEMO_RUN_CONFIG, REPLAY_PLANS
+from mrs_assets.contracts.logs.rereview import REATTRIBUTED, RECLUSTERED, REREVIEW_WORKLIST
+from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
+from mrs_assets.contracts.logs.unified_sales import UNIFIED_SALES
+
+LOGS: tuple[Contract, ...] = (
+    UNIFIED_SALES,
+    PROMOTIONS,
+    CAMPAIGNS,
+    CONTEXTUAL_EVENTS,
+    STORES,
+    USER_EDITS,
+    USER_EVENT_EDITS,
+    ARRIVALS,
+    SALES_TIMESERIES,
+    BASELINE,
+    CLASSIFIER,
+    DETECTED,
+    ENDED,
+    CLUSTERED,
+    ATTRIBUTED,
+    COHORTED,
+    EVENTS,
+    FINALISED,
+    REREVIEW_WORKLIST,
+    RECLUSTERED,
+    REATTRIBUTED,
+    MODEL_REGISTRY,
+    DEMO_RUN_CONFIG,
+    REPLAY_PLANS,
+)
+
+
+def find(name: str) -> Contract:
+    """The contract of a log, by table name or glossary code, in any case.
+
+    Raises:
+        UnknownName: there is no such log.
+    """
+    for contract in LOGS:
+        if name.lower() in (contract.name.lower(), (contract.code or "").lower()):
+            return contract
+    raise UnknownName(f"There is no log called {name!r}.", remedy=f"Logs: {', '.join(c.name for c in LOGS)}.")

@@ -1,0 +1,35 @@
+"""How the system runs: which namespace is current, what each replay planned and finished, what was published."""
+
+import polars as pl
+
+from mrs_assets.contracts.columns import Count, Instant, Texts, required, name, optional
+from mrs_assets.contracts.contract import Contract, Rows
+
+
+class DemoRunConfig(Rows):
+    """The namespace that every view reads, one row per `mrs reset`."""
+
+    setting: str = required(isin=["active_run"], description="Always `active_run`.")
+    active_run_id: str = name(description="The namespace in force.")
+    arrivals_from: Instant = required(description="Files that arrived before this instant do not belong to the namespace. UTC.")
+
+
+class ReplayPlan(Rows):
+    """One rectangle of partitions to recompute, and whether it was done."""
+
+    plan_id: str = name(description="Hash of retailer, days and the newest input that it answers.")
+    first_day: pl.Date = required(description="First business day to recompute.")
+    last_day: pl.Date = required(description="Last business day to recompute.")
+    days_changed: Texts = required(description="Business days whose inputs changed, sorted.")
+    stores_changed: Count = required(description="Number of stores whose sales changed.")
+    triggers: Texts = required(description="Logs whose rows changed, sorted.")
+    assets: Texts = required(description="Assets to materialise, sorted.")
+    inputs_written_at: Instant = required(description="The plan answers every input row written up to here. UTC.")
+    state: str = required(isin=["planned", "done"], description="`planned`, then `done`.")
+    planned_reports: Count = optional(description="Live reports in the rectangle when it was planned.")
+
+
+DEMO_RUN_CONFIG = Contract(
+    name="demo_run_config", rows=DemoRunConfig, key=("setting",), stage="operations"
+)
+REPLAY_PLANS = Contract(name="replay_plans_log", rows=ReplayPlan, key=("plan_id",), stage="operations")

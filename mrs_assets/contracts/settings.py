@@ -1,0 +1,197 @@
+"""Settings: what `feeds.toml` may say, with every default, as one typed object."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from mrs_assets.contracts.errors import SettingsMistake
+
+CONTEXT_FEEDS = ("promotions", "campaigns", "contextual_events", "stores")
+FEEDS = ("sales", *CONTEXT_FEEDS, "edits")
+_NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,62}$")
+_GRAINS = {"d": 86_400, "h": 3_600, "m": 60}
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Retailer(_Section):
+    """One retailer: `[retailers.<name>]`.
+
+    Attributes:
+        timezone: IANA zone of the trading day; also of timestamps that carry no zone.
+        grain: length of a series tick: `1d`, or a divisor of a day such as `1h` or `30m`.
+        columns: canonical column → the retailer's own name for it.
+        restatement_days: after how many days corrections are unusual; an expectation, never a limit.
+        absent_sku: what it means when a store reported and a known SKU is not among its rows: `missing`
+            (nobody said), or `zero` for feeds that list only what was sold.
+        country, subdivision: public holidays to know about, ISO 3166 codes.
+        currency: ISO 4217 code shown with money.
+        reports_from: first business day to look for anomalies in; earlier days are history only.
+    """
+
+    timezone: str
+    grain: str = "1d"
+    columns: Mapping[str, str] = Field(default_factory=dict)
+    restatement_days: int = Field(default=42, ge=0)
+    absent_sku: Literal["missing", "zero"] = "missing"
+    country: str | None = None
+    subdivision: str | None = None
+    currency: str | None = None
+    reports_from: date | None = None
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError(f"{value!r} is not an IANA time zone such as Europe/London")
+        return value
+
+    @field_validator("grain")
+    @classmethod
+    def _divides_a_day(cls, value: str) -> str:
+        match = re.fullmatch(r"([1-9]\d*)([dhm])", value)
+        if not match or _GRAINS["d"] % (seconds := int(match[1]) * _GRAINS[match[2]]) or seconds > _GRAINS["d"]:
+            raise ValueError(f"{value!r} is not 1d or a divisor of a day such as 1h or 30m")
+        return value
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Time zone of the trading day."""
+        return ZoneInfo(self.timezone)
+
+    @property
+    def grain_length(self) -> timedelta:
+        """Length of one tick."""
+        return timedelta(seconds=int(self.grain[:-1]) * _GRAINS[self.grain[-1]])
+
+    @property
+    def ticks_per_day(self) -> int:
+        """Ticks in a day of 24 hours."""
+        return timedelta(days=1) // self.grain_length
+
+
+class ContextFeed(_Section):
+    """One optional feed: `[feeds.<name>]`. Being there at all is what makes it configured.
+
+    Attributes:
+        retailers: who sends it; every retailer when absent.
+        columns: canonical column → the provider's own name for it.
+    """
+
+    retailers: tuple[str, ...] | None = None
+    columns: Mapping[str, str] = Field(default_factory=dict)
+
+
+class Detection(_Section):
+    """When a window becomes a report: `[detection]`.
+
+    Attributes:
+        enter_z: scan score from which a window is a report; docs/explanation/detection.md has its curve.
+        stay_z: scan score under which a report's newest interval no longer counts as anomalous.
+        candidate_z: scan score from which a window is logged as a candidate at all.
+        max_window_ticks: longest window, in ticks.
+        gap_ticks: quiet ticks after which a report is over; a resumption before that reopens it.
+        expire_ticks: ticks without any evidence after which a report expires.
+    """
+
+    enter_z: float = Field(default=6.0, gt=0)
+    stay_z: float = Field(default=1.5, gt=0)
+    candidate_z: float = Field(default=3.2, gt=0)
+    max_window_ticks: int = Field(default=60, ge=1, le=500)
+    gap_ticks: int = Field(default=2, ge=1)
+    expire_ticks: int = Field(default=28, ge=1)
+
+
+class AutoApproval(_Section):
+    """Policy that approves what nobody needs to look at: `[auto_approval]`; off by default.
+
+    It writes ordinary edits as role `system`, so that it is seen, undone and audited like any other.
+    """
+
+    enabled: bool = False
+    min_confidence: float = Field(default=0.9, ge=0, le=1)
+    max_impact: float = Field(default=100.0, ge=0)
+
+
+class Calendar(_Section):
+    """Which business days exist as partitions: `[calendar]`. Facts outside of it are dead-lettered.
+
+    Attributes:
+        first_day: first business day.
+        last_day: last business day; open-ended when absent.
+    """
+
+    first_day: date = date(2015, 1, 1)
+    last_day: date | None = None
+
+
+class Settings(_Section):
+    """Everything that `feeds.toml` says, and where the system lives."""
+
+    home: Path
+    retailers: Mapping[str, Retailer]
+    feeds: Mapping[str, ContextFeed] = Field(default_factory=dict)
+    detection: Detection = Detection()
+    auto_approval: AutoApproval = AutoApproval()
+    calendar: Calendar = Calendar()
+
+    @field_validator("retailers")
+    @classmethod
+    def _plain_names(cls, value: Mapping[str, Retailer]) -> Mapping[str, Retailer]:
+        for name in value:
+            if not _NAME.match(name):
+                raise ValueError(f"retailer {name!r}: use lower-case letters, digits, - and _")
+        return value
+
+    @field_validator("feeds")
+    @classmethod
+    def _known_feeds(cls, value: Mapping[str, ContextFeed]) -> Mapping[str, ContextFeed]:
+        for name in value:
+            if name not in CONTEXT_FEEDS:
+                raise ValueError(f"feed {name!r} is not one of {', '.join(CONTEXT_FEEDS)}")
+        return value
+
+    def configured(self, feed: str, retailer: str) -> bool:
+        """Whether an optional feed is expected from a retailer."""
+        section = self.feeds.get(feed)
+        return section is not None and (section.retailers is None or retailer in section.retailers)
+
+
+def load_settings(environ: Mapping[str, str] | None = None, working_directory: Path | None = None) -> Settings:
+    """Read `feeds.toml` (or `MRS_FEEDS`), living in `.mrs/` (or `MRS_HOME`).
+
+    Raises:
+        SettingsMistake: the file is absent, is not TOML, or says something that is not known.
+    """
+    environ = os.environ if environ is None else environ
+    here = working_directory or Path.cwd()
+    path = here / environ.get("MRS_FEEDS", "feeds.toml")
+    home = (here / environ.get("MRS_HOME", ".mrs")).resolve()
+    try:
+        declared: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise SettingsMistake(
+            f"There is no {path}.", remedy="Write one with a [retailers.<name>] section, or set MRS_FEEDS."
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsMistake(f"{path} is not valid TOML: {error}.") from None
+    try:
+        return Settings(home=home, **declared)
+    except (ValidationError, TypeError) as error:
+        problems = (
+            "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+            if isinstance(error, ValidationError)
+            else str(error)
+        )
+        raise SettingsMistake(f"{path}: {problems}.") from None

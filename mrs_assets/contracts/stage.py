@@ -1,0 +1,121 @@
+"""How a stage is declared: what it needs, what it wants, what it writes, and one pure function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import polars as pl
+
+from mrs_assets.contracts.contract import Contract
+from mrs_assets.contracts.scope import Scope
+from mrs_assets.contracts.settings import Retailer, Settings
+
+Frames = Mapping[str, pl.DataFrame]
+"""Log name → rows in the shape of its contract's body."""
+
+Span = Literal["store", "retailer", "everything"]
+
+
+@dataclass(frozen=True)
+class Input:
+    """Live rows of one log, around the days that are computed.
+
+    Attributes:
+        contract: the log.
+        days_before, days_after: how far beyond the computed days the rows reach.
+        past_only: only rows before the first computed day: a log's own past.
+    """
+
+    contract: Contract
+    days_before: int = 0
+    days_after: int = 0
+    past_only: bool = False
+
+
+@dataclass(frozen=True)
+class Want:
+    """An input that a stage can do without.
+
+    Attributes:
+        reason: code put on the rows that missed it, such as `promotions_down`.
+        log: the rows wanted; None for a model.
+        model: name in the model registry; None for a log.
+    """
+
+    reason: str
+    log: Input | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained artefact, loaded, with the version that its rows must name."""
+
+    version: str
+    artefact: Any
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a stage computes from, read at one instant.
+
+    Attributes:
+        scope: the days (and the retailer and stores, where limited) to compute.
+        settings: everything configured.
+        frames: input name → stored rows of the log; a missing want is a typed empty frame.
+        models: model name → artefact; a missing one is not there.
+        missing: wants that are configured and not there.
+        unconfigured: wants that nobody configured.
+    """
+
+    scope: Scope
+    settings: Settings
+    frames: Mapping[str, pl.DataFrame]
+    models: Mapping[str, Model] = field(default_factory=dict)
+    missing: frozenset[str] = frozenset()
+    unconfigured: frozenset[str] = frozenset()
+
+    def __getitem__(self, name: str) -> pl.DataFrame:
+        return self.frames[name]
+
+    @property
+    def retailer(self) -> Retailer:
+        """Settings of the one retailer in scope."""
+        assert self.scope.retailer is not None
+        return self.settings.retailers[self.scope.retailer]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step from logs to logs.
+
+    Attributes:
+        name: asset name; where a stage writes one log, that log's name.
+        writes: logs written; the frames that `compute` returns are the whole truth for the scope.
+        compute: inputs → frames. Pure; row order is irrelevant; a range of days equals day by day.
+        needs: critical inputs by name: without them the stage fails.
+        wants: optional inputs by name: without them the rows say so.
+        span: what one row may depend on: its own store, its retailer, or everything. The boundary widens
+            the scope accordingly.
+        fallback: for a stage that must not stop the graph: rows with typed nulls from the needs alone.
+        code_version: raised by hand when the same inputs give other rows.
+        description: what the asset page says.
+    """
+
+    name: str
+    writes: tuple[Contract, ...]
+    compute: Callable[[Inputs], Frames]
+    needs: Mapping[str, Input]
+    description: str
+    wants: Mapping[str, Want] = field(default_factory=dict)
+    span: Span = "store"
+    fallback: Callable[[Inputs], Frames] | None = None
+    code_version: str = "1"
+    group: str = ""
+
+    @property
+    def critical(self) -> bool:
+        """Whether a failure of this stage is a failure of the run."""
+        return self.fallback is None

@@ -1,0 +1,350 @@
+"""The append kernel: the one operation that writes a log.
+
+`append` offers rows for a scope. Within the caller's transaction it compares every offered key with its latest
+version, appends what changed, and, where the offered rows are the whole truth for the scope, appends a retraction for
+every live key that they no longer hold. Offering the same rows again therefore appends nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import duckdb
+import polars as pl
+
+from mrs_assets.contracts.contract import Contract
+from mrs_assets.contracts.errors import ContractBroken
+from mrs_assets.contracts.scope import Scope
+
+ERRORS_DDL = (
+    "run_id VARCHAR, retailer VARCHAR, business_day DATE, report_id VARCHAR, source VARCHAR, source_row BIGINT, "
+    "raw_payload VARCHAR, error_code VARCHAR, error VARCHAR, written_at TIMESTAMPTZ, batch_id VARCHAR"
+)
+BATCHES_DDL = (
+    "batch_id VARCHAR, log_name VARCHAR, run_id VARCHAR, written_from TIMESTAMPTZ, written_to TIMESTAMPTZ, "
+    "appended BIGINT, retracted BIGINT, rejected BIGINT, dagster_run_id VARCHAR, code_version VARCHAR"
+)
+DEAD_LETTER = pl.Schema(
+    {
+        "retailer": pl.String,
+        "business_day": pl.Date,
+        "report_id": pl.String,
+        "source": pl.String,
+        "source_row": pl.Int64,
+        "raw_payload": pl.String,
+        "error_code": pl.String,
+        "error": pl.String,
+    }
+)
+"""What a writer says of a row that it could not admit."""
+
+OFFERED = "offered"
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Who writes: the Dagster run, the version of the code, and where the rows come from."""
+
+    source: str
+    code_version: str
+    dagster_run_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Appended:
+    """What one append did.
+
+    Attributes:
+        offered: rows offered, including those that were refused.
+        appended: new versions written.
+        unchanged: offered rows that say what is already known, in-frame duplicates included.
+        retracted: live keys that are no longer true.
+        rejected: rows written to the dead-letter log by this append or known there already.
+        days, stores: business days and stores whose live rows changed.
+    """
+
+    log: str
+    offered: int
+    appended: int
+    unchanged: int
+    retracted: int
+    rejected: int
+    days: tuple[date, ...] = ()
+    stores: tuple[str, ...] = ()
+
+    @property
+    def changed(self) -> int:
+        """Rows written to the log."""
+        return self.appended + self.retracted
+
+
+def quoted(columns: tuple[str, ...] | list[str], alias: str = "") -> str:
+    """Column names of a contract as SQL, with a table alias."""
+    prefix = f"{alias}." if alias else ""
+    return ", ".join(f'{prefix}"{c}"' for c in columns)
+
+
+def same_key(contract: Contract, left: str, right: str) -> str:
+    """SQL condition: two rows have the same key."""
+    return " AND ".join(f'{left}."{c}" = {right}."{c}"' for c in contract.key)
+
+
+def row_hash_sql(contract: Contract) -> str:
+    """SQL expression of the content hash: MD5 over the hashed columns as text.
+
+    Text is prefixed by its length and NULL is written as a lone `~`, so that no two different rows read the same.
+    """
+    parts = []
+    for column in contract.hashed:
+        text = f'CAST("{column}" AS VARCHAR)'
+        if contract.body[column] in (pl.String(), pl.List(pl.String)):
+            text = f"length({text}) || ':' || {text}"
+        parts.append(f"coalesce({text}, '~')")
+    return f"md5(concat_ws('|', {', '.join(parts)}))"
+
+
+def scope_sql(scope: Scope, contract: Contract, run_id: str) -> tuple[str, list[object]]:
+    """SQL condition and parameters that select a scope's rows of one namespace."""
+    conditions, values = ["run_id = ?", "business_day BETWEEN ? AND ?"], [run_id, scope.first_day, scope.last_day]
+    parameters: list[object] = [*values]
+    if scope.retailer is not None:
+        conditions.append("retailer = ?")
+        parameters.append(scope.retailer)
+    if scope.stores is not None and "store_id" in contract.body:
+        conditions.append("store_id IN (SELECT unnest(?))")
+        parameters.append(list(scope.stores))
+    return " AND ".join(conditions), parameters
+
+
+class Kernel:
+    """Appends within one open transaction.
+
+    Attributes:
+        connection: open connection, in a transaction, with the warehouse as current catalog.
+        run_id: namespace written to.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, now: datetime) -> None:
+        self.connection = connection
+        self._now = now
+        self._batches = 0
+        connection.execute(f"CREATE TABLE IF NOT EXISTS append_batches ({BATCHES_DDL})")
+
+    def ensure(self, contract: Contract) -> None:
+        """Create the log and its dead-letter log, or add the columns that the contract has gained."""
+        found = dict(
+            self.connection.execute(
+                "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = current_database() "
+                "AND table_name = ?",
+                [contract.name],
+            ).fetchall()
+        )
+        if not found:
+            self.connection.execute(f"CREATE TABLE {contract.name} ({contract.ddl})")
+            self.connection.execute(f"CREATE TABLE {contract.name}_errors ({ERRORS_DDL})")
+            return
+        for declaration in contract.ddl.split(", "):
+            if (column := declaration.split('"')[1]) not in found:
+                self.connection.execute(f"ALTER TABLE {contract.name} ADD COLUMN {declaration}")
+                found[column] = declaration
+
+    def offer(self, contract: Contract, source_sql: str, parameters: list[object] | None = None) -> None:
+        """Stage rows for `append` from a query that has the contract's body columns and an `ordinal`.
+
+        `ordinal` orders rows that claim the same key: the highest is kept.
+        """
+        self.connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE {OFFERED} AS SELECT {quoted([*contract.body])}, ordinal, "
+            f"{row_hash_sql(contract)} AS row_hash FROM ({source_sql})",
+            parameters or [],
+        )
+
+    def append(
+        self,
+        contract: Contract,
+        run_id: str,
+        scope: Scope,
+        provenance: Provenance,
+        dead_letters: pl.DataFrame | None = None,
+    ) -> Appended:
+        """Write what the staged rows change. See the module's docstring.
+
+        Raises:
+            ContractBroken: a staged row lies outside the scope.
+        """
+        self.ensure(contract)
+        self._refuse_rows_out_of_scope(contract, scope)
+        offered = self._count(f"SELECT count(*) FROM {OFFERED}")
+        conflicting = self._drop_duplicates(contract)
+        letters = pl.concat([f for f in (dead_letters, conflicting) if f is not None and f.height] or [conflicting])
+        self._find_latest(contract, run_id, scope)
+        begin = self._next_instant()
+        batch_id = "b-" + hashlib.sha256(f"{contract.name}|{begin.isoformat()}".encode()).hexdigest()[:16]
+        stamp = [batch_id, provenance.dagster_run_id, provenance.code_version]
+        appended = self._insert_changed(contract, run_id, begin, stamp)
+        middle = self._newest_of(contract, batch_id, begin) + _MICROSECOND
+        retracted = self._insert_retractions(contract, run_id, middle, stamp) if scope.complete else 0
+        rejected = self._insert_dead_letters(contract, run_id, letters, provenance, begin, batch_id)
+        if appended or retracted or rejected:
+            end = self._newest_of(contract, batch_id, begin)
+            counts = [appended, retracted, rejected, provenance.dagster_run_id, provenance.code_version]
+            self.connection.execute(
+                "INSERT INTO append_batches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [batch_id, contract.name, run_id, begin, end, *counts],
+            )
+        days, stores = self._touched(contract, batch_id) if appended or retracted else ((), ())
+        self.connection.execute(f"DROP TABLE {OFFERED}; DROP TABLE latest")
+        return Appended(
+            log=contract.name,
+            offered=offered + (dead_letters.height if dead_letters is not None else 0),
+            appended=appended,
+            unchanged=offered - appended - conflicting.height,
+            retracted=retracted,
+            rejected=letters.height,
+            days=days,
+            stores=stores,
+        )
+
+    def _count(self, sql: str, parameters: list[object] | None = None) -> int:
+        row = self.connection.execute(sql, parameters or []).fetchone()
+        return int(row[0]) if row else 0
+
+    def _next_instant(self) -> datetime:
+        newest = self.connection.execute("SELECT max(written_to) FROM append_batches").fetchone()
+        if newest is None or newest[0] is None:
+            return self._now
+        return max(self._now, newest[0] + _MICROSECOND)
+
+    def _newest_of(self, contract: Contract, batch_id: str, begin: datetime) -> datetime:
+        row = self.connection.execute(
+            f"SELECT max(written_at) FROM {contract.name} WHERE written_at >= ? AND batch_id = ?", [begin, batch_id]
+        ).fetchone()
+        return row[0] if row and row[0] is not None else begin
+
+    def _refuse_rows_out_of_scope(self, contract: Contract, scope: Scope) -> None:
+        condition, parameters = scope_sql(scope, contract, "")
+        inside = condition.replace("run_id = ?", "TRUE")
+        stray = self._count(f"SELECT count(*) FROM {OFFERED} WHERE NOT ({inside})", parameters[1:])
+        if stray:
+            raise ContractBroken(f"{contract.name}: {stray} offered rows lie outside of {scope}.")
+
+    def _drop_duplicates(self, contract: Contract) -> pl.DataFrame:
+        """Leave one row per key; return those that claimed a key with other content, as dead letters."""
+        key = quoted(list(contract.key))
+        self.connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE claimed AS SELECT hash({key}) AS h FROM {OFFERED} "
+            "GROUP BY h HAVING count(*) > 1"
+        )
+        if not self._count("SELECT count(*) FROM claimed"):
+            return pl.DataFrame(schema=DEAD_LETTER)
+        self.connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE ranked AS SELECT rowid AS place, "
+            f"row_number() OVER claim AS rank, row_hash = first_value(row_hash) OVER claim AS agrees "
+            f"FROM {OFFERED} WHERE hash({key}) IN (SELECT h FROM claimed) "
+            f"WINDOW claim AS (PARTITION BY {key} ORDER BY ordinal DESC NULLS LAST, row_hash DESC)"
+        )
+        report = '"report_id"' if "report_id" in contract.body else "NULL"
+        content = ", ".join(f'"{c}" := o."{c}"' for c in contract.hashed)
+        conflicting = self.connection.execute(
+            f"SELECT retailer, business_day, {report} AS report_id, NULL AS source, ordinal AS source_row, "
+            f"to_json(struct_pack({content})) AS raw_payload, "
+            "'conflicting_key' AS error_code, "
+            "'another row of the same submission claims this key with other values; that one was kept' AS error "
+            f"FROM {OFFERED} o JOIN ranked r ON o.rowid = r.place WHERE r.rank > 1 AND NOT r.agrees"
+        ).pl()
+        self.connection.execute(
+            f"DELETE FROM {OFFERED} WHERE rowid IN (SELECT place FROM ranked WHERE rank > 1)"
+        )
+        return conflicting.cast(DEAD_LETTER)  # type: ignore[arg-type]
+
+    def _find_latest(self, contract: Contract, run_id: str, scope: Scope) -> None:
+        condition, parameters = scope_sql(scope, contract, run_id)
+        only_offered = "" if scope.complete else f" SEMI JOIN {OFFERED} USING ({quoted(list(contract.key))})"
+        self.connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE latest AS SELECT {quoted(list(contract.key))}, max(version) AS version, "
+            "arg_max(row_hash, version) AS row_hash, arg_max(is_retracted, version) AS is_retracted "
+            f"FROM {contract.name}{only_offered} WHERE {condition} GROUP BY ALL",
+            parameters,
+        )
+
+    def _insert_changed(self, contract: Contract, run_id: str, begin: datetime, stamp: list[object]) -> int:
+        own = [c for c in contract.schema if c in contract.body and c not in ("retailer", "business_day")]
+        state = ("is_degraded", "degraded_reasons", "model_version")
+        columns = [c for c in own if c not in state]
+        return self._count(
+            f"INSERT INTO {contract.name} SELECT ?, o.retailer, o.business_day, {quoted(columns, 'o')}, "
+            f"coalesce(l.version, 0) + 1, CAST(? AS TIMESTAMPTZ) + to_microseconds({_place_in_batch(contract)}), "
+            "o.row_hash, false, o.is_degraded, o.degraded_reasons, ?, ?, ?, o.model_version "
+            f"FROM {OFFERED} o LEFT JOIN latest l ON {same_key(contract, 'o', 'l')} "
+            "WHERE l.version IS NULL OR l.is_retracted OR l.row_hash <> o.row_hash "
+            f"ORDER BY o.retailer, o.business_day, {quoted(list(contract.key), 'o')}",
+            [run_id, begin, *stamp],
+        )
+
+    def _insert_retractions(self, contract: Contract, run_id: str, begin: datetime, stamp: list[object]) -> int:
+        changed = {
+            "version": "o.version + 1",
+            "written_at": f"CAST(? AS TIMESTAMPTZ) + to_microseconds({_place_in_batch(contract)})",
+            "is_retracted": "true",
+            "batch_id": "?",
+            "dagster_run_id": "?",
+            "code_version": "?",
+        }
+        columns = ", ".join(changed.get(c, f'o."{c}"') for c in contract.schema)
+        return self._count(
+            f"INSERT INTO {contract.name} SELECT {columns} FROM {contract.name} o "
+            f"JOIN latest l ON {same_key(contract, 'o', 'l')} AND o.version = l.version "
+            f"ANTI JOIN {OFFERED} f ON {same_key(contract, 'o', 'f')} "
+            "WHERE o.run_id = ? AND NOT l.is_retracted "
+            f"ORDER BY o.retailer, o.business_day, {quoted(list(contract.key), 'o')}",
+            [begin, *stamp, run_id],
+        )
+
+    def _insert_dead_letters(
+        self,
+        contract: Contract,
+        run_id: str,
+        letters: pl.DataFrame,
+        provenance: Provenance,
+        written_at: datetime,
+        batch_id: str,
+    ) -> int:
+        if not letters.height:
+            return 0
+        told = letters.with_columns(pl.col("source").fill_null(provenance.source))
+        self.connection.register("letters", told.select(DEAD_LETTER.names()))
+        same = " AND ".join(
+            f"e.{c} IS NOT DISTINCT FROM l.{c}" for c in ("source", "source_row", "error_code", "raw_payload")
+        )
+        inserted = self._count(
+            f"INSERT INTO {contract.name}_errors SELECT ?, l.*, ?, ? FROM letters l "
+            f"WHERE NOT EXISTS (SELECT 1 FROM {contract.name}_errors e WHERE e.run_id = ? AND {same})",
+            [run_id, written_at, batch_id, run_id],
+        )
+        self.connection.unregister("letters")
+        return inserted
+
+    def _touched(self, contract: Contract, batch_id: str) -> tuple[tuple[date, ...], tuple[str, ...]]:
+        store = "store_id" if "store_id" in contract.body else "NULL"
+        row = self.connection.execute(
+            f"SELECT list_sort(list_distinct(list(business_day))), list_sort(list_distinct(list({store}))) "
+            f"FROM {contract.name} WHERE batch_id = ?",
+            [batch_id],
+        ).fetchone()
+        assert row is not None
+        return tuple(row[0]), tuple(row[1] or ())
+
+
+def _place_in_batch(contract: Contract) -> str:
+    """SQL: microseconds that a row is written after its batch began.
+
+    A report has one row per tick. Rows of later ticks are written later, so that (report_id, written_at, version,
+    store_id, sku) tells them apart.
+    """
+    rest = [c for c in contract.key if c != "report_id"]
+    if "report_id" not in contract.key or not rest:
+        return "0"
+    return f"dense_rank() OVER (ORDER BY {quoted(rest, 'o')}) - 1"

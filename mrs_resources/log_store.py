@@ -1,0 +1,224 @@
+"""The warehouse: transactions that read logs at one instant and write them through the append kernel."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date, datetime
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from mrs_assets.contracts.contract import Contract
+from mrs_assets.contracts.logs.operations import DEMO_RUN_CONFIG
+from mrs_assets.contracts.scope import Scope
+from mrs_resources.backend import FileBackend
+from mrs_resources.clock import Clock, utc_now
+from mrs_resources.kernel import DEAD_LETTER, Appended, Kernel, Provenance, quoted, same_key, scope_sql
+
+FIRST_RUN = "run-0001"
+SYSTEM_RUN = "system"
+EVER = Scope(first_day=date(1, 1, 1), last_day=date(9999, 12, 31))
+
+
+class Transaction:
+    """One atomic piece of work on the warehouse.
+
+    Attributes:
+        connection: the open connection, for rooms of `mrs_resources`.
+        run_id: namespace that reads and writes default to.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, now: datetime) -> None:
+        self.connection = connection
+        self.kernel = Kernel(connection, now)
+        self.now = now
+        self._known: set[str] = set()
+        self.run_id = SYSTEM_RUN
+        self.run_id = self._active_run()
+
+    def append(
+        self,
+        contract: Contract,
+        frame: pl.DataFrame,
+        scope: Scope,
+        provenance: Provenance,
+        *,
+        dead_letters: pl.DataFrame | None = None,
+        run_id: str | None = None,
+    ) -> Appended:
+        """Offer a stage's frame to a log: validate, dead-letter what breaks the contract, write what changed.
+
+        Args:
+            frame: rows in the shape of `contract.body`; absent payload columns become typed NULLs.
+            scope: what the frame answers for.
+            dead_letters: rows that the caller could not admit, in the shape of `kernel.DEAD_LETTER`.
+        """
+        good, bad = contract.admit(contract.conform(frame))
+        refused = _as_dead_letters(contract, bad, provenance.source)
+        letters = refused if dead_letters is None else pl.concat([dead_letters.cast(DEAD_LETTER), refused])  # type: ignore[arg-type]
+        self.connection.register("frame", good)
+        self.kernel.offer(contract, "SELECT *, NULL::BIGINT AS ordinal FROM frame")
+        self.connection.unregister("frame")
+        return self.kernel.append(contract, run_id or self.run_id, scope, provenance, letters)
+
+    def live(
+        self,
+        contract: Contract,
+        scope: Scope = EVER,
+        *,
+        as_of: datetime | None = None,
+        run_id: str | None = None,
+    ) -> pl.DataFrame:
+        """Rows that are true: per key the latest version written by `as_of`, unless it is a retraction.
+
+        Returns:
+            The contract's stored columns, sorted by key.
+        """
+        condition, parameters = self._rows_condition(contract, scope, as_of, run_id)
+        newest = self.connection.execute(
+            f"SELECT max(version) FROM {contract.name} WHERE {condition}", parameters
+        ).fetchone()
+        if newest is None or newest[0] is None:
+            return contract.empty(stored=True)
+        key = quoted(list(contract.key))
+        if newest[0] == 1:
+            sql = f"SELECT * FROM {contract.name} WHERE {condition} ORDER BY {key}"
+            return self._frame(contract, sql, parameters)
+        sql = (
+            f"WITH rows_in_scope AS (SELECT * FROM {contract.name} WHERE {condition}), "
+            f"newest AS (SELECT {key}, max(version) AS version FROM rows_in_scope GROUP BY ALL) "
+            f"SELECT r.* FROM rows_in_scope r JOIN newest n ON {same_key(contract, 'r', 'n')} "
+            f"AND r.version = n.version WHERE NOT r.is_retracted ORDER BY {quoted(list(contract.key), 'r')}"
+        )
+        return self._frame(contract, sql, parameters)
+
+    def history(
+        self,
+        contract: Contract,
+        scope: Scope = EVER,
+        *,
+        as_of: datetime | None = None,
+        run_id: str | None = None,
+    ) -> pl.DataFrame:
+        """Every appended row, sorted by key and version."""
+        condition, parameters = self._rows_condition(contract, scope, as_of, run_id)
+        order = quoted([*contract.key, "version"])
+        return self._frame(
+            contract, f"SELECT * FROM {contract.name} WHERE {condition} ORDER BY {order}", parameters
+        )
+
+    def query(self, sql: str, parameters: list[object] | dict[str, object] | None = None) -> pl.DataFrame:
+        """Rows of a query; values are parameters, never part of the text."""
+        return _utc(self.connection.execute(sql, parameters or []).pl())
+
+    def ensure(self, *contracts: Contract) -> None:
+        """Make sure that the logs' tables exist before a query names them."""
+        for contract in contracts:
+            if contract.name not in self._known:
+                self.kernel.ensure(contract)
+                self._known.add(contract.name)
+
+    def settled(self, as_of: datetime) -> datetime:
+        """The newest instant at or before `as_of` at which no append was half written."""
+        row = self.connection.execute(
+            "SELECT max(written_to) FROM append_batches WHERE written_to <= ?", [as_of]
+        ).fetchone()
+        return row[0] if row and row[0] is not None else as_of
+
+    def newest_write(self, contract: Contract | None = None) -> datetime | None:
+        """When a log (any log) of the current namespace was last written; None: never."""
+        row = self.connection.execute(
+            "SELECT max(written_to) FROM append_batches WHERE run_id = ? AND (? IS NULL OR log_name = ?)",
+            [self.run_id, contract and contract.name, contract and contract.name],
+        ).fetchone()
+        return row[0] if row else None
+
+    def start_run(self, run_id: str, arrivals_from: datetime, provenance: Provenance) -> None:
+        """Advance the namespace that every view reads."""
+        day = self.now.date()
+        frame = pl.DataFrame(
+            {
+                "retailer": ["*"],
+                "business_day": [day],
+                "setting": ["active_run"],
+                "active_run_id": [run_id],
+                "arrivals_from": [arrivals_from],
+            }
+        )
+        scope = replace(EVER, complete=False)
+        self.append(DEMO_RUN_CONFIG, frame, scope, provenance, run_id=SYSTEM_RUN)
+        self.run_id = run_id
+
+    def _active_run(self) -> str:
+        row = self.live(DEMO_RUN_CONFIG, run_id=SYSTEM_RUN)
+        return str(row["active_run_id"][0]) if row.height else FIRST_RUN
+
+    def _rows_condition(
+        self, contract: Contract, scope: Scope, as_of: datetime | None, run_id: str | None
+    ) -> tuple[str, list[object]]:
+        self.ensure(contract)
+        condition, parameters = scope_sql(scope, contract, run_id or self.run_id)
+        if as_of is not None:
+            condition += " AND written_at <= ?"
+            parameters.append(self.settled(as_of))
+        return condition, parameters
+
+    def _frame(self, contract: Contract, sql: str, parameters: list[object]) -> pl.DataFrame:
+        columns = quoted(list(contract.schema))
+        return _utc(self.connection.execute(f"SELECT {columns} FROM ({sql})", parameters).pl())
+
+
+class LogStore:
+    """The warehouse of one home directory.
+
+    Attributes:
+        backend: storage and lock.
+    """
+
+    def __init__(self, home: Path, clock: Clock = utc_now) -> None:
+        self.backend = FileBackend(home)
+        self._clock = clock
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Read and write at one instant: all of it happens, or none of it.
+
+        Waits for the writer lock. The connection is closed at the end whatever happens.
+        """
+        with self.backend.locked(), self.backend.connection() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield Transaction(connection, self._clock())
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+
+
+def _utc(frame: pl.DataFrame) -> pl.DataFrame:
+    """DuckDB names its zone `Etc/UTC`; contracts say `UTC`."""
+    zones = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Datetime) and dtype.time_zone]
+    return frame.with_columns(pl.col(zones).dt.convert_time_zone("UTC")) if zones else frame
+
+
+def _as_dead_letters(contract: Contract, bad: pl.DataFrame, source: str) -> pl.DataFrame:
+    """Rows that broke the contract, with their payload as JSON."""
+    payload = pl.struct(list(contract.body)).map_elements(
+        lambda row: json.dumps(row, default=str, ensure_ascii=False), return_dtype=pl.String
+    )
+    report = pl.col("report_id") if "report_id" in contract.body else pl.lit(None, dtype=pl.String)
+    return bad.select(
+        "retailer",
+        "business_day",
+        report.alias("report_id"),
+        pl.lit(source).alias("source"),
+        pl.lit(None, dtype=pl.Int64).alias("source_row"),
+        payload.alias("raw_payload"),
+        "error_code",
+        "error",
+    ).cast(DEAD_LETTER)  # type: ignore[arg-type]
+
