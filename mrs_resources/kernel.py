@@ -54,6 +54,17 @@ class Provenance:
 
 
 @dataclass(frozen=True)
+class PartitionCount:
+    """What one append did to one partition."""
+
+    retailer: str
+    day: date
+    appended: int
+    unchanged: int
+    retracted: int
+
+
+@dataclass(frozen=True)
 class Appended:
     """What one append did.
 
@@ -62,8 +73,9 @@ class Appended:
         appended: new versions written.
         unchanged: offered rows that say what is already known, in-frame duplicates included.
         retracted: live keys that are no longer true.
-        rejected: rows written to the dead-letter log by this append or known there already.
+        rejected: rows refused, with a dead letter.
         days, stores: business days and stores whose live rows changed.
+        partitions: the same counts for every partition that was offered or changed.
     """
 
     log: str
@@ -74,6 +86,7 @@ class Appended:
     rejected: int
     days: tuple[date, ...] = ()
     stores: tuple[str, ...] = ()
+    partitions: tuple[PartitionCount, ...] = ()
 
     @property
     def changed(self) -> int:
@@ -195,7 +208,8 @@ class Kernel:
                 "INSERT INTO append_batches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [batch_id, contract.name, run_id, begin, end, *counts],
             )
-        days, stores = self._touched(contract, batch_id) if appended or retracted else ((), ())
+        partitions = self._partitions(contract, batch_id, begin)
+        stores = self._stores(contract, batch_id, begin) if appended or retracted else ()
         self.connection.execute(f"DROP TABLE {OFFERED}; DROP TABLE latest")
         return Appended(
             log=contract.name,
@@ -204,8 +218,9 @@ class Kernel:
             unchanged=offered - appended - conflicting.height,
             retracted=retracted,
             rejected=letters.height,
-            days=days,
+            days=tuple(sorted({p.day for p in partitions if p.appended or p.retracted})),
             stores=stores,
+            partitions=partitions,
         )
 
     def _count(self, sql: str, parameters: list[object] | None = None) -> int:
@@ -327,15 +342,26 @@ class Kernel:
         self.connection.unregister("letters")
         return inserted
 
-    def _touched(self, contract: Contract, batch_id: str) -> tuple[tuple[date, ...], tuple[str, ...]]:
-        store = "store_id" if "store_id" in contract.body else "NULL"
-        row = self.connection.execute(
-            f"SELECT list_sort(list_distinct(list(business_day))), list_sort(list_distinct(list({store}))) "
-            f"FROM {contract.name} WHERE batch_id = ?",
-            [batch_id],
-        ).fetchone()
-        assert row is not None
-        return tuple(row[0]), tuple(row[1] or ())
+    def _partitions(self, contract: Contract, batch_id: str, begin: datetime) -> tuple[PartitionCount, ...]:
+        rows = self.connection.execute(
+            "WITH counts AS ("
+            f"SELECT retailer, business_day, 0 AS appended, 0 AS retracted, count(*) AS offered FROM {OFFERED} "
+            "GROUP BY ALL UNION ALL SELECT retailer, business_day, count(*) FILTER (NOT is_retracted), "
+            f"count(*) FILTER (is_retracted), 0 FROM {contract.name} WHERE written_at >= ? AND batch_id = ? GROUP BY ALL"
+            ") SELECT retailer, business_day, sum(appended), sum(offered) - sum(appended), sum(retracted) FROM counts "
+            "GROUP BY ALL ORDER BY ALL",
+            [begin, batch_id],
+        ).fetchall()
+        return tuple(PartitionCount(r[0], r[1], int(r[2]), int(r[3]), int(r[4])) for r in rows)
+
+    def _stores(self, contract: Contract, batch_id: str, begin: datetime) -> tuple[str, ...]:
+        if "store_id" not in contract.body:
+            return ()
+        rows = self.connection.execute(
+            f"SELECT DISTINCT store_id FROM {contract.name} WHERE written_at >= ? AND batch_id = ? ORDER BY ALL",
+            [begin, batch_id],
+        ).fetchall()
+        return tuple(row[0] for row in rows)
 
 
 def _place_in_batch(contract: Contract) -> str:

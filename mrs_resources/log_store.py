@@ -111,6 +111,15 @@ class Transaction:
             contract, f"SELECT * FROM {contract.name} WHERE {condition} ORDER BY {order}", parameters
         )
 
+    def rows_per_store(self, contract: Contract, scope: Scope) -> list[tuple[str, int]]:
+        """How many rows a log has per store of a scope; nothing for a log without stores."""
+        if "store_id" not in contract.body:
+            return []
+        condition, parameters = self._rows_condition(contract, scope, None, None)
+        return self.connection.execute(
+            f"SELECT store_id, count(*) FROM {contract.name} WHERE {condition} GROUP BY ALL ORDER BY ALL", parameters
+        ).fetchall()
+
     def query(self, sql: str, parameters: list[object] | dict[str, object] | None = None) -> pl.DataFrame:
         """Rows of a query; values are parameters, never part of the text."""
         return _utc(self.connection.execute(sql, parameters or []).pl())
@@ -129,13 +138,22 @@ class Transaction:
         ).fetchone()
         return row[0] if row and row[0] is not None else as_of
 
-    def newest_write(self, contract: Contract | None = None) -> datetime | None:
-        """When a log (any log) of the current namespace was last written; None: never."""
+    def newest_write(self, *contracts: Contract) -> datetime | None:
+        """When any of the logs was last written in the current namespace; every log when none is named."""
         row = self.connection.execute(
-            "SELECT max(written_to) FROM append_batches WHERE run_id = ? AND (? IS NULL OR log_name = ?)",
-            [self.run_id, contract and contract.name, contract and contract.name],
+            "SELECT max(written_to) FROM append_batches WHERE run_id = ? AND (len(?) = 0 OR list_contains(?, log_name))",
+            [self.run_id, names := [c.name for c in contracts], names],
         ).fetchone()
         return row[0] if row else None
+
+    def written_by(self, dagster_run_id: str) -> dict[str, int]:
+        """Rows that a Dagster run wrote, retractions and dead letters included, per log."""
+        rows = self.connection.execute(
+            "SELECT log_name, sum(appended + retracted + rejected) FROM append_batches WHERE dagster_run_id = ? "
+            "GROUP BY ALL ORDER BY ALL",
+            [dagster_run_id],
+        ).fetchall()
+        return {log: int(count) for log, count in rows}
 
     def start_run(self, run_id: str, arrivals_from: datetime, provenance: Provenance) -> None:
         """Advance the namespace that every view reads."""

@@ -16,6 +16,11 @@ def business_day(instant: pl.Expr, retailer: Retailer) -> pl.Expr:
     return instant.dt.convert_time_zone(retailer.timezone).dt.date()
 
 
+def business_day_of(instant: datetime, retailer: Retailer) -> date:
+    """The retailer's local trading day of an instant."""
+    return instant.astimezone(retailer.zone).date()
+
+
 def tick_end(ts: pl.Expr, retailer: Retailer) -> pl.Expr:
     """End of the interval that begins at `ts`: the tick at which its evidence is complete. UTC.
 

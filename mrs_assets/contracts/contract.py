@@ -140,9 +140,9 @@ class Contract:
             value = pl.col(name) if name in frame.columns else defaults.get(name, pl.lit(None))
             value = value.cast(dtype)
             if dtype == pl.Float64():
-                value = value.round(FLOAT_DECIMALS) + 0.0
+                value = _rounded(value)
             elif dtype == pl.List(pl.Float64):
-                value = value.list.eval(pl.element().round(FLOAT_DECIMALS) + 0.0)
+                value = value.list.eval(_rounded(pl.element()))
             columns.append(value.alias(name))
         return frame.select(columns)
 
@@ -175,6 +175,12 @@ class Contract:
         good = numbered.join(problems, on="row", how="anti", maintain_order="left").drop("row")
         bad = numbered.join(problems, on="row", how="inner", maintain_order="left").drop("row")
         return good, bad
+
+
+def _rounded(value: pl.Expr) -> pl.Expr:
+    # -0.0 is written and hashed unlike 0.0; adding 0.0 does not help, because polars drops that addition.
+    rounded = value.round(FLOAT_DECIMALS)
+    return pl.when(rounded == 0).then(0.0).otherwise(rounded)
 
 
 Direction = Literal["up", "down"]

@@ -32,6 +32,7 @@ class Retailer(_Section):
         timezone: IANA zone of the trading day; also of timestamps that carry no zone.
         grain: length of a series tick: `1d`, or a divisor of a day such as `1h` or `30m`.
         columns: canonical column → the retailer's own name for it.
+        decimal_sign: `.` (1,234.50) or `,` (1.234,50), in numbers of CSV files.
         restatement_days: after how many days corrections are unusual; an expectation, never a limit.
         absent_sku: what it means when a store reported and a known SKU is not among its rows: `missing`
             (nobody said), or `zero` for feeds that list only what was sold.
@@ -43,6 +44,7 @@ class Retailer(_Section):
     timezone: str
     grain: str = "1d"
     columns: Mapping[str, str] = Field(default_factory=dict)
+    decimal_sign: Literal[".", ","] = "."
     restatement_days: int = Field(default=42, ge=0)
     absent_sku: Literal["missing", "zero"] = "missing"
     country: str | None = None
@@ -105,7 +107,7 @@ class Detection(_Section):
         expire_ticks: ticks without any evidence after which a report expires.
     """
 
-    enter_z: float = Field(default=6.0, gt=0)
+    enter_z: float = Field(default=4.5, gt=0)
     stay_z: float = Field(default=1.5, gt=0)
     candidate_z: float = Field(default=3.2, gt=0)
     max_window_ticks: int = Field(default=60, ge=1, le=500)

@@ -42,11 +42,13 @@ class Want:
         reason: code put on the rows that missed it, such as `promotions_down`.
         log: the rows wanted; None for a model.
         model: name in the model registry; None for a log.
+        load: artefact bytes → artefact, for a model.
     """
 
     reason: str
     log: Input | None = None
     model: str | None = None
+    load: Callable[[bytes], Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,8 @@ class Stage:
         span: what one row may depend on: its own store, its retailer, or everything. The boundary widens
             the scope accordingly.
         fallback: for a stage that must not stop the graph: rows with typed nulls from the needs alone.
+        before_reports: computes days before the retailer's `reports_from` too.
+        picture: inputs and rows → a PNG of the most telling row, or None.
         code_version: raised by hand when the same inputs give other rows.
         description: what the asset page says.
     """
@@ -112,8 +116,9 @@ class Stage:
     wants: Mapping[str, Want] = field(default_factory=dict)
     span: Span = "store"
     fallback: Callable[[Inputs], Frames] | None = None
+    before_reports: bool = False
+    picture: Callable[[Inputs, Frames], bytes | None] | None = None
     code_version: str = "1"
-    group: str = ""
 
     @property
     def critical(self) -> bool:

@@ -1,6 +1,6 @@
 """MRFL, `minority_reports_finalised_log`: one consolidated, authoritative record per report."""
 
-from mrs_assets.contracts.columns import Amount, Count, Instant, required, name, optional, share
+from mrs_assets.contracts.columns import Amount, Count, Instant, Texts, required, name, optional, share
 from mrs_assets.contracts.contract import Contract, Rows
 
 SOURCES = ("detected", "clustered", "attribution", "cohort", "finalised", "ui")
@@ -49,6 +49,9 @@ class MinorityReportFinalised(Rows):
     annotation_id: str = optional(description="The edit that decided.")
     evidence_count: Count = optional(description="Pieces of evidence that analysts added.")
     review_state: str = optional(isin=["requested", "deferred", "reopened"], description="What an analyst asked for.")
+    edit_issues: Texts = optional(
+        description="Sorted short codes of what edits say that could not be applied or that no longer agrees."
+    )
     resolution_reason: str = optional(description="Why it ended; NULL while it is active.")
     report_status: str = required(
         str_matches=r"^(finalised|superseded|reopened|ended)(_degraded_\w+)?$",

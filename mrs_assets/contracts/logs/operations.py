@@ -9,7 +9,7 @@ from mrs_assets.contracts.contract import Contract, Rows
 class DemoRunConfig(Rows):
     """The namespace that every view reads, one row per `mrs reset`."""
 
-    setting: str = required(isin=["active_run"], description="Always `active_run`.")
+    setting: str = name(description="What is set: `active_run`.")
     active_run_id: str = name(description="The namespace in force.")
     arrivals_from: Instant = required(description="Files that arrived before this instant do not belong to the namespace. UTC.")
 

@@ -1,0 +1,47 @@
+# Every target sets up what it needs; nothing asks for anything.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+export MRS_HOME ?= $(CURDIR)/.mrs
+
+.PHONY: demo test ui lint format docs bench lock clean
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: $(READY) ## a year of real sales, reports for its last 13 weeks
+	$(BIN)/mrs demo
+
+test: $(READY) ## every test
+	$(BIN)/python -m pytest -n 2
+
+ui: $(READY) ## Dagster's UI with sensors and schedules, on the loopback interface
+	$(BIN)/mrs ui
+
+lint: $(READY) ## style, types, and which room may import which
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(READY) ## write docs/reference from the declarations
+	$(BIN)/python -m mrs_assets.reference docs/reference
+
+bench: $(READY) ## measure speed and size
+	$(BIN)/python -m benchmarks
+
+lock: $(READY) ## resolve the dependencies again
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+	  --extra demo --extra dev --constraint constraints.in pyproject.toml --output-file requirements.lock
+
+clean:
+	rm -rf .venv

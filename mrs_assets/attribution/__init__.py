@@ -1,0 +1,1 @@
+"""Attribution: why a report probably happened, as a choice among dated, located candidates."""

@@ -1,0 +1,72 @@
+"""What stands behind an answer, as JSON: the candidates with their features, and what could change it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+
+import polars as pl
+
+from mrs_assets.attribution.kinds import UNKNOWN_SCORE
+from mrs_assets.attribution.scoring import FEATURES
+
+COULD_SHOW = {
+    "promotions": "promotions of the product or the store",
+    "campaigns": "marketing campaigns",
+    "contextual_events": "weather, competitors, social media, operations and outside prices",
+    "stores": "whether regional causes reach the store",
+    "series": "price changes, data quality, stock-outs and how much else moves",
+    "clustered": "whether sales look recorded twice",
+    "public_holidays": "public holidays",
+}
+"""Input → what it could show that is not seen without it."""
+
+
+def states(inputs: Collection[str], missing: Collection[str], unconfigured: Collection[str]) -> dict[str, str]:
+    """Input name → `present`, `missing` or `not_configured`, sorted by name."""
+    return {
+        name: "missing" if name in missing else "not_configured" if name in unconfigured else "present"
+        for name in sorted(inputs)
+    }
+
+
+def snapshot(states_of_inputs: dict[str, str]) -> str:
+    """Write the states as JSON."""
+    return json.dumps(states_of_inputs, sort_keys=True, separators=(",", ":"))
+
+
+def evidence(ranked: pl.DataFrame, rows: pl.DataFrame, states_of_inputs: dict[str, str]) -> pl.DataFrame:
+    """row, supporting_evidence: one JSON text per row of `rows`, also where there is no candidate."""
+    would_change = json.dumps(
+        [
+            {"input": name, "state": state, "could_show": COULD_SHOW[name]}
+            for name, state in states_of_inputs.items()
+            if state != "present"
+        ],
+        separators=(",", ":"),
+    )
+    instants = [pl.col(c).dt.to_string("%Y-%m-%dT%H:%M:%SZ").alias(c) for c in ("starts_at", "ends_at")]
+    # -0.0 would be written unlike 0.0, and which of the two comes out depends on how many rows are computed at once.
+    features = pl.struct(
+        pl.when(pl.col(f).round(4) == 0).then(0.0).otherwise(pl.col(f).round(4)).alias(f) for f in FEATURES
+    ).alias("features")
+    candidate = pl.struct(
+        "candidate_id", "kind", "cause", *instants, features, "score", "viable", "confidence"
+    ).struct.json_encode()
+    texts = (
+        ranked.sort("row", "rank")
+        .select("row", "considered", text=candidate)
+        .group_by("row", maintain_order=True)
+        .agg(pl.col("text").str.join(","), pl.col("considered").first())
+    )
+    joined = rows.select("row").join(texts, on="row", how="left").sort("row")
+    return joined.select(
+        "row",
+        supporting_evidence=pl.concat_str(
+            pl.lit('{"candidates":['),
+            pl.col("text").fill_null(""),
+            pl.lit('],"considered":'),
+            pl.col("considered").fill_null(0).cast(pl.String),
+            pl.lit(f',"unknown_score":{UNKNOWN_SCORE},"would_change":{would_change}}}'),
+        ),
+    )

@@ -1,0 +1,149 @@
+"""What the series says about a report's own window: units, prices, flags, gaps and neighbours."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from mrs_assets.contracts.logs.sales_timeseries import QUALITY_FLAGS
+
+LONGEST_WINDOW_DAYS = 60
+LONGEST_LAPSE_DAYS = 28
+BEFORE_DAYS = 28
+LOOK_BACK_DAYS = LONGEST_WINDOW_DAYS + LONGEST_LAPSE_DAYS + BEFORE_DAYS
+"""Days before a report's tick that its facts may depend on."""
+
+DOUBLED = (1.75, 2.3)
+"""Actual / expected that counts as twice: 2 within the error of an expectation and a few days of counts."""
+
+SERIES = ["store_id", "sku"]
+_MICRO = pl.duration(microseconds=1)
+_MONEY_SCALE = 10**4
+
+
+def bounded(reports: pl.DataFrame) -> pl.DataFrame:
+    """MRDL rows of one retailer with `row` and the window as judged at the tick, cut to a bounded length.
+
+    Adds `row` (0 … by report_id and tick), `began_at` and `until`: [began_at, until) is the window in UTC.
+    """
+    until = pl.max_horizontal(
+        pl.min_horizontal("last_anomalous_at", "tick"), pl.col("tick") - pl.duration(days=LONGEST_LAPSE_DAYS)
+    )
+    return (
+        reports.sort("report_id", "tick")
+        .with_columns(until=until)
+        .with_columns(
+            began_at=pl.max_horizontal("window_start", pl.col("until") - pl.duration(days=LONGEST_WINDOW_DAYS))
+        )
+        .with_columns(began_at=pl.min_horizontal("began_at", pl.col("until") - _MICRO))
+        .with_row_index("row")
+    )
+
+
+def window_facts(reports: pl.DataFrame, series: pl.DataFrame) -> pl.DataFrame:
+    """One row per bounded report row.
+
+    Columns: row; ticks, received, zeros (counts inside the window); price, price_before (mean per unit sold, in
+    the retailer's currency, inside and in the 28 days before); flagged_<quality flag> (ticks);
+    store_ticks, store_gaps (ticks of the store's other series, and those missing or partial); store_share,
+    (share of the store's other series with a report at the tick in the same direction), store_series (how many
+    others there are), doubling (actual / expected over the window, from the report), store_doubled (share of the
+    store's other series whose report at the tick also shows twice the expectation). NULL where nothing says.
+    """
+    counted = _countable(series)
+    own = [c for c in counted.columns if c not in (*SERIES, "ts")]
+    stores = counted.group_by("store_id", "ts").agg(store_ticks=pl.col("ticks").sum(), store_gaps=pl.col("gaps").sum())
+    facts = _between(reports, counted, SERIES, own, ("began_at", "until"))
+    before = _between(reports, counted, SERIES, ["sold", "earned"], ("before_at", "began_at")).rename(
+        {"sold": "sold_before", "earned": "earned_before"}
+    )
+    around = _between(reports, stores, ["store_id"], ["store_ticks", "store_gaps"], ("began_at", "until"))
+    return (
+        facts.join(before, on="row")
+        .join(around, on="row")
+        .join(_neighbours(reports, series), on="row")
+        .with_columns(
+            store_ticks=pl.col("store_ticks") - pl.col("ticks"),
+            store_gaps=pl.col("store_gaps") - pl.col("gaps"),
+            price=_per_unit("earned", "sold"),
+            price_before=_per_unit("earned_before", "sold_before"),
+        )
+        .sort("row")
+    )
+
+
+def _per_unit(money: str, units: str) -> pl.Expr:
+    return pl.when(pl.col(units) > 0).then(pl.col(money) / pl.col(units))
+
+
+def _countable(series: pl.DataFrame) -> pl.DataFrame:
+    """Integer facts of each series tick, so that sums of them are exact."""
+    units = (pl.col("units").cast(pl.Float64) * _MONEY_SCALE).round().cast(pl.Int64)
+    revenue = pl.coalesce(
+        pl.col("revenue").cast(pl.Float64), pl.col("unit_price").cast(pl.Float64) * pl.col("units").cast(pl.Float64)
+    )
+    received = pl.col("coverage") == "received"
+    priced = received & (units > 0) & (revenue > 0)
+    counts = {
+        "ticks": ~pl.col("coverage").is_in(["closed", "not_expected"]),
+        "received": received,
+        "gaps": pl.col("coverage").is_in(["missing", "partial"]),
+        "zeros": received & (units <= 0),
+        **{f"flagged_{flag}": pl.col("quality_flags").list.contains(flag) for flag in QUALITY_FLAGS},
+    }
+    return series.select(
+        *SERIES,
+        "ts",
+        *(condition.fill_null(value=False).cast(pl.Int64).alias(name) for name, condition in counts.items()),
+        sold=pl.when(priced).then(units).otherwise(0),
+        earned=pl.when(priced).then((revenue * _MONEY_SCALE).round().cast(pl.Int64)).otherwise(0),
+    )
+
+
+def _between(
+    reports: pl.DataFrame, counted: pl.DataFrame, by: list[str], columns: list[str], bounds: tuple[str, str]
+) -> pl.DataFrame:
+    """Sum integer columns over ticks that begin between two bounds: differences of running sums, hence exact."""
+    running = counted.sort(*by, "ts").select(*by, "ts", *(pl.col(c).cum_sum().over(by) for c in columns)).sort("ts")
+    rows = reports.with_columns(before_at=pl.col("began_at") - pl.duration(days=BEFORE_DAYS))
+    sums = []
+    for bound in bounds:
+        at = rows.select("row", *by, ts=pl.col(bound) - _MICRO).sort("ts", "row")
+        sums.append(
+            at.join_asof(running, on="ts", by=by, strategy="backward", check_sortedness=False)
+            .sort("row")
+            .select("row", *(pl.col(c).fill_null(0) for c in columns))
+        )
+    lower, upper = sums
+    return pl.concat([upper.select("row"), upper.select(columns) - lower.select(columns)], how="horizontal")
+
+
+def _neighbours(reports: pl.DataFrame, series: pl.DataFrame) -> pl.DataFrame:
+    there = (
+        series.filter(~pl.col("coverage").is_in(["closed", "not_expected"]))
+        .group_by("business_day", "store_id")
+        .agg(store_series=(pl.struct("sku").n_unique().cast(pl.Int64) - 1))
+    )
+    ratio = pl.col("attributed_sales_total").cast(pl.Float64) / pl.col("baseline_sales_total").cast(pl.Float64)
+    doubling = pl.when(pl.col("baseline_sales_total") > 0).then(ratio)
+    told = reports.with_columns(doubling=doubling).with_columns(
+        twice=pl.col("doubling").is_between(*DOUBLED).fill_null(value=False)
+    )
+    alike = told.group_by("tick", "direction", "store_id").agg(
+        alike=pl.col("sku").n_unique().cast(pl.Int64) - 1,
+        twice_in_store=pl.col("sku").filter("twice").n_unique().cast(pl.Int64),
+    )
+
+    def share(count: pl.Expr) -> pl.Expr:
+        return pl.when(pl.col("store_series") > 0).then((count / pl.col("store_series")).clip(0, 1))
+
+    return (
+        told.join(there, on=["business_day", "store_id"], how="left")
+        .join(alike, on=["tick", "direction", "store_id"], how="left")
+        .select(
+            "row",
+            "store_series",
+            "doubling",
+            store_share=share(pl.col("alike")),
+            store_doubled=share(pl.col("twice_in_store") - pl.col("twice").cast(pl.Int64)),
+        )
+    )

@@ -1,0 +1,145 @@
+"""Candidates that the report's own window shows: doubtful data, stock-outs, disruptions and price changes."""
+
+from __future__ import annotations
+
+from math import log
+
+import polars as pl
+
+from mrs_assets.attribution.facts import DOUBLED
+from mrs_assets.attribution.kinds import OBSERVED, Kind
+
+DOUBLING_CLUSTER = "exact-doubling"
+"""Cluster id of reports whose actual is twice the expectation."""
+
+FLAG_CAUSES = {
+    "dark_source": ("a source went dark", "down"),
+    "double_count": ("sales counted twice", "up"),
+    "proxy_dropped": ("a substitute source dropped out", "down"),
+    "proxy_overcount": ("a substitute source overcounts", "up"),
+    "cross_source_divergence": ("sources disagree", None),
+    "duplicate_window": ("days sent twice", "up"),
+    "repeated_block": ("a block of days repeated", "up"),
+    "returns_exceed_sales": ("returns exceed sales", "down"),
+}
+"""Quality flag → what it means in words, and the direction in which it falsifies sales."""
+
+STORE_SHARE = 0.5
+"""From this share of a store's other series on, a drop is the store's and not the product's."""
+
+FEWEST_OTHERS = 3
+ZERO_SHARE = 0.8
+GAP_SHARE = 0.3
+DOUBLED_SHARE = 0.15
+FULL_DOUBLED_SHARE = 0.5
+"""Sales of a store look recorded twice when 15 % of its other series do too, and surely when half of them do."""
+
+PRICE_STEP = 0.05
+FULL_PRICE_STEP = 0.30
+"""Price changes count from 5 % on and count fully from 30 % on."""
+
+
+def observed_candidates(reports: pl.DataFrame, facts: pl.DataFrame, clusters: pl.DataFrame) -> pl.DataFrame:
+    """Candidates per bounded report row.
+
+    Args:
+        reports: bounded MRDL rows of one retailer.
+        facts: their window facts.
+        clusters: MRCL rows of the same reports and ticks.
+
+    Returns:
+        row, kind, candidate_id, cause, category, prior, sign (+1 agrees, −1 contradicts, 0 not said),
+        evidence (0–1), reach (share of the store's other series that move alike).
+    """
+    rows = reports.join(facts, on="row").join(
+        clusters.select("report_id", "tick", "cluster_id", "similarity_score", "cluster_match_confidence"),
+        on=["report_id", "tick"],
+        how="left",
+    )
+    others = pl.col("store_series") >= FEWEST_OTHERS
+    down = pl.col("direction") == "down"
+    share, ticks = pl.col("store_share"), pl.col("ticks")
+    zeros = pl.col("zeros") / pl.col("received")
+    gaps = pl.col("store_gaps") / pl.col("store_ticks")
+    step = (pl.col("price") / pl.col("price_before")).log()
+    percent = ((pl.col("price") / pl.col("price_before") - 1).abs() * 100).round(0).cast(pl.Int64)
+    price_sign = pl.when(step < 0).then(pl.lit("up")).otherwise(pl.lit("down"))
+    found = [
+        _candidate(
+            rows.filter((pl.col(f"flagged_{flag}") > 0) & (ticks > 0)),
+            OBSERVED["quality_flag"],
+            pl.lit(f"Data error: {words}"),
+            pl.col(f"flagged_{flag}") / ticks,
+            candidate_id=pl.lit(flag),
+            sign=pl.lit(sign, dtype=pl.String),
+        )
+        for flag, (words, sign) in FLAG_CAUSES.items()
+    ]
+    found += [
+        _candidate(
+            rows.filter(pl.col("cluster_id") == DOUBLING_CLUSTER),
+            OBSERVED["doubled_sales"],
+            pl.format("Data error: sales of store {} recorded twice", "store_id"),
+            pl.col("similarity_score") * pl.col("cluster_match_confidence"),
+        ),
+        _candidate(
+            rows.filter(pl.col("doubling").is_between(*DOUBLED) & others & (pl.col("store_doubled") >= DOUBLED_SHARE)),
+            OBSERVED["doubled_store"],
+            pl.format("Data error: sales of store {} recorded twice", "store_id"),
+            (pl.col("store_doubled") / FULL_DOUBLED_SHARE).clip(0, 1),
+        ),
+        _candidate(
+            rows.filter(down & others & (gaps >= GAP_SHARE)),
+            OBSERVED["missing_sales"],
+            pl.format("Data error: sales of store {} partly missing", "store_id"),
+            gaps,
+        ),
+        _candidate(
+            rows.filter(down & others & (share >= STORE_SHARE)),
+            OBSERVED["store_disruption"],
+            pl.format("Trading disrupted in store {}", "store_id"),
+            share,
+        ),
+        _candidate(
+            rows.filter(down & (zeros >= ZERO_SHARE) & ~(others & (share >= STORE_SHARE)).fill_null(value=False)),
+            OBSERVED["stock_out"],
+            pl.format("Stock-out of {} in store {}", "sku", "store_id"),
+            zeros * (1 - share.fill_null(0.0)),
+            reach=pl.lit(None, dtype=pl.Float64),
+        ),
+        _candidate(
+            rows.filter(step.abs() >= log(1 + PRICE_STEP)),
+            OBSERVED["price_change"],
+            pl.format(
+                "Price of {} {} {} %", "sku", pl.when(step < 0).then(pl.lit("down")).otherwise(pl.lit("up")), percent
+            ),
+            (step.abs() / log(1 + FULL_PRICE_STEP)).clip(0, 1),
+            sign=price_sign,
+            reach=pl.lit(None, dtype=pl.Float64),
+        ),
+    ]
+    return pl.concat(found)
+
+
+def _candidate(
+    rows: pl.DataFrame,
+    kind: Kind,
+    cause: pl.Expr,
+    evidence: pl.Expr,
+    *,
+    candidate_id: pl.Expr | None = None,
+    sign: pl.Expr | None = None,
+    reach: pl.Expr | None = None,
+) -> pl.DataFrame:
+    moves = pl.lit(kind.sign, dtype=pl.String) if sign is None else sign
+    return rows.select(
+        "row",
+        kind=pl.lit(kind.name),
+        candidate_id=pl.lit(kind.name) if candidate_id is None else candidate_id,
+        cause=cause,
+        category=pl.lit(kind.category),
+        prior=pl.lit(kind.prior),
+        sign=pl.when(moves.is_null()).then(0.0).when(moves == pl.col("direction")).then(1.0).otherwise(-1.0),
+        evidence=evidence.cast(pl.Float64),
+        reach=pl.col("store_share") if reach is None else reach,
+    )

@@ -1,0 +1,138 @@
+"""Pairs of report and dated candidate, with the features that compare them. Joins are bounded in time first."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import polars as pl
+
+from mrs_assets.attribution.coverage import covered, covered_count
+from mrs_assets.attribution.kinds import LONGEST_LAG_DAYS, LONGEST_LEAD_DAYS
+
+PLACEBO_DAYS = 56
+"""Days before the window over which it is counted how often the same kind of candidate was there without it."""
+
+LOOK_BACK_DAYS = 520
+"""Candidates that started longer before the tick than this are not looked at."""
+
+SERIES = ["store_id", "sku"]
+WINDOW = [*SERIES, "began_at"]
+
+
+def dated_pairs(
+    reports: pl.DataFrame,
+    candidates: pl.DataFrame,
+    limits: pl.DataFrame,
+    present: pl.DataFrame,
+    grain: timedelta,
+) -> pl.DataFrame:
+    """Dated candidates that could explain each bounded report row.
+
+    A candidate is possible where it covers the series, is known at the tick (a planned one up to its lead ahead,
+    any other once it has started), and the onset lies between its start less lead (and one grain, since an onset
+    is no finer) and its end plus lag.
+
+    Args:
+        reports: bounded MRDL rows of one retailer.
+        candidates: rows of `dated_candidates`.
+        limits: rows of `store_limits`.
+        present: store_id, sku, business_day of the series expected to trade; empty where nobody says.
+        grain: length of a tick.
+
+    Returns:
+        row, candidate, and the features overlap, onset, reach, footprint, targeted, sign, rarity, unlocated.
+    """
+    near = _near(reports, candidates)
+    windows = reports.select(WINDOW).unique()
+    series = windows.select(SERIES).unique()
+    pairs = covered(near, limits, series).join(windows, on=SERIES).join(_times(near), on="candidate")
+    started, over = pl.col("starts_at") - pl.col("lead"), pl.col("ends_at") + pl.col("lag")
+    rarity = _rarity(pairs)
+    possible = pairs.filter((pl.col("began_at") >= started - grain) & (pl.col("began_at") < over))
+    known = (
+        pl.when("planned")
+        .then(pl.col("starts_at") <= pl.col("tick") + pl.col("lead"))
+        .otherwise(pl.col("starts_at") < pl.col("tick"))
+    )
+    rows = (
+        reports.select("row", *WINDOW, "until", "tick", "direction", "business_day")
+        .join(possible, on=WINDOW)
+        .filter(known & (pl.col("starts_at") >= pl.col("tick") - pl.duration(days=LOOK_BACK_DAYS)))
+        .join(rarity, on=[*WINDOW, "kind"], how="left")
+    )
+    rows = rows.join(_reach(rows, reports, near, limits, present), on=["candidate", "tick", "direction"], how="left")
+    return rows.select("row", "candidate", "targeted", "reach", "footprint", "rarity", *_features(grain))
+
+
+def _near(reports: pl.DataFrame, candidates: pl.DataFrame) -> pl.DataFrame:
+    """Candidates that can matter for any of the reports at all."""
+    first = reports["began_at"].min()
+    last = reports["tick"].max()
+    before = pl.lit(first) - pl.duration(days=PLACEBO_DAYS + LONGEST_LAG_DAYS)
+    return candidates.filter(
+        (pl.col("ends_at") >= before) & (pl.col("starts_at") <= pl.lit(last) + pl.duration(days=LONGEST_LEAD_DAYS))
+    )
+
+
+def _times(candidates: pl.DataFrame) -> pl.DataFrame:
+    return candidates.select(
+        "candidate", "kind", "starts_at", "ends_at", "lead", "lag", "decay_days", "planned", "moves"
+    )
+
+
+def _rarity(pairs: pl.DataFrame) -> pl.DataFrame:
+    """−log of the chance that a quiet moment of this series falls to a candidate of the same kind.
+
+    The chance is the share of the 56 days before the window that the boxes [start − lead, end + lag] of covering
+    candidates take, at least 1 / 56 and at most 1. Boxes that overlap count double, which errs towards common.
+    The box of a candidate that is not planned begins at its start: before that nobody knew of it.
+    """
+    began = pl.col("began_at")
+    from_ = pl.when("planned").then(pl.col("starts_at") - pl.col("lead")).otherwise(pl.col("starts_at"))
+    lower = pl.max_horizontal(from_, began - pl.duration(days=PLACEBO_DAYS))
+    upper = pl.min_horizontal(pl.col("ends_at") + pl.col("lag"), began)
+    days = (upper - lower).dt.total_microseconds().clip(lower_bound=0).sum() / (86_400 * 10**6)
+    chance = (days / PLACEBO_DAYS).clip(1 / PLACEBO_DAYS, 1.0)
+    return pairs.group_by(*WINDOW, "kind").agg(rarity=0.0 - chance.log())
+
+
+def _features(grain: timedelta) -> list[pl.Expr]:
+    began, until = pl.col("began_at"), pl.col("until")
+    starts, ends = pl.col("starts_at"), pl.min_horizontal("ends_at", "tick")
+    shared = (pl.min_horizontal(until, ends) - pl.max_horizontal(began, starts)).dt.total_microseconds()
+    either = (pl.max_horizontal(until, ends) - pl.min_horizontal(began, starts)).dt.total_microseconds()
+    distance = ((began - starts).abs() - grain).dt.total_microseconds().clip(lower_bound=0) / (86_400 * 10**6)
+    moves = pl.col("moves")
+    return [
+        (shared.clip(lower_bound=0) / either).alias("overlap"),
+        (-distance / pl.col("decay_days")).exp().alias("onset"),
+        pl.when(moves.is_null()).then(0.0).when(moves == pl.col("direction")).then(1.0).otherwise(-1.0).alias("sign"),
+        pl.col("unlocated").cast(pl.Float64),
+    ]
+
+
+def _reach(
+    rows: pl.DataFrame, reports: pl.DataFrame, candidates: pl.DataFrame, limits: pl.DataFrame, present: pl.DataFrame
+) -> pl.DataFrame:
+    """Per candidate, tick and direction: reach = moving and covered / covered; footprint = their Jaccard index.
+
+    Moving series are those with a report at the tick in the same direction. NULL where `present` says nothing.
+    """
+    at = ["tick", "direction"]
+    moving = reports.group_by(at).agg(moving=pl.struct(SERIES).n_unique().cast(pl.Int64))
+    both = rows.group_by("candidate", *at).agg(
+        both=pl.struct(SERIES).n_unique().cast(pl.Int64), business_day=pl.col("business_day").first()
+    )
+    asked = both.select("candidate", "business_day").unique().join(candidates, on="candidate")
+    sizes = covered_count(asked, limits, present)
+    size = pl.col("covered")
+    return (
+        both.join(sizes, on=["candidate", "business_day"], how="left")
+        .join(moving, on=at)
+        .select(
+            "candidate",
+            *at,
+            reach=pl.when(size > 0).then((pl.col("both") / size).clip(0, 1)),
+            footprint=pl.when(size > 0).then((pl.col("both") / (size + pl.col("moving") - pl.col("both"))).clip(0, 1)),
+        )
+    )

@@ -1,0 +1,36 @@
+"""The application: its commands, and how mistakes end it."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from mrs_assets.cli.decide import edit, models_app
+from mrs_assets.cli.look import errors, explain, health, show
+from mrs_assets.cli.output import say
+from mrs_assets.cli.run import demo, plan, reset, tick, ui
+from mrs_assets.contracts.errors import MrsError, UserMistake
+
+app = typer.Typer(
+    name="mrs",
+    help="Minority Report System: short-term sales anomalies, why they probably happened, and one current state.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (tick, show, explain, edit, plan, errors, health, reset, demo, ui):
+    app.command()(command)
+app.add_typer(models_app, name="models")
+
+
+def main() -> None:
+    """Run the command line. A user's mistake is told in words and ends with exit code 2, a failure with 1."""
+    try:
+        app()
+    except UserMistake as mistake:
+        say(f"[red]{mistake}[/red]")
+        sys.exit(2)
+    except MrsError as error:
+        say(f"[red]{error}[/red]")
+        sys.exit(1)

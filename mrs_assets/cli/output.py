@@ -1,0 +1,72 @@
+"""How results are printed: tables for people, CSV, JSON and Parquet for programs."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+
+import polars as pl
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from mrs_assets.contracts.errors import UserMistake
+from mrs_resources.reader import safe_for_spreadsheets
+
+_told = Console(stderr=True, highlight=False)
+_shown = Console(highlight=False)
+
+
+class Format(StrEnum):
+    """Shapes in which rows are printed."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+    parquet = "parquet"
+
+
+def say(message: str) -> None:
+    """Tell the person at the keyboard something: stderr."""
+    _told.print(message)
+
+
+def print_rows(frame: pl.DataFrame, form: Format, *, title: str | None = None) -> None:
+    """Print rows on stdout, and nothing else there."""
+    if form is Format.table:
+        print_table(frame, title=title)
+    elif form is Format.json:
+        sys.stdout.write(plain(frame).write_json() + "\n")
+    elif form is Format.csv:
+        sys.stdout.write(safe_for_spreadsheets(plain(frame)).write_csv())
+    elif sys.stdout.isatty():
+        raise UserMistake("Parquet is not text.", remedy="Redirect it: mrs show … --format parquet > rows.parquet")
+    else:
+        frame.write_parquet(sys.stdout.buffer)
+
+
+def print_table(frame: pl.DataFrame, *, title: str | None = None) -> None:
+    """Print rows as a table that a person reads; NULL is shown as a dash."""
+    table = Table(title=title, title_justify="left", header_style="bold", row_styles=["", "dim"])
+    for name, dtype in frame.schema.items():
+        table.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
+    for row in frame.iter_rows():
+        table.add_row(*("–" if value is None else escape(_cell(value)) for value in row))
+    _shown.print(table)
+
+
+def plain(frame: pl.DataFrame) -> pl.DataFrame:
+    """Types that every reader of text knows: instants as ISO 8601, exact decimals as numbers."""
+    instants = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Datetime)]
+    decimals = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Decimal)]
+    return frame.with_columns(
+        pl.col(instants).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ"), pl.col(decimals).cast(pl.Float64)
+    )
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:,.3f}".rstrip("0").rstrip(".")
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return str(value)

@@ -1,0 +1,1 @@
+"""Clustering: what a report looks like, as a place in a library of known shapes."""

@@ -1,0 +1,119 @@
+"""The clustering stage: one MRCL row per report and tick."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from mrs_assets.clustering.features import vectors
+from mrs_assets.clustering.library import NOVEL, Library, build_library, match
+from mrs_assets.clustering.windows import LOOK_BACK_DAYS, footprint, windows
+from mrs_assets.contracts.logs.baseline import BASELINE
+from mrs_assets.contracts.logs.clustered import CLUSTERED
+from mrs_assets.contracts.logs.detected import DETECTED
+from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
+from mrs_assets.contracts.stage import Frames, Input, Inputs, Stage
+
+IDENTITY = ["retailer", "business_day", "report_id", "tick", "store_id", "sku"]
+
+
+def cluster(inputs: Inputs) -> Frames:
+    """Place every report of the scope in the library, at each of its ticks.
+
+    A report without a single tick that has both an actual and an expected value gets NULL in every cluster
+    column and the reason `baseline_down`.
+    """
+    library = build_library()
+    reports = inputs["detected"].filter(
+        pl.col("business_day").is_between(inputs.scope.first_day, inputs.scope.last_day)
+    )
+    placed = [
+        _place(name, group.sort("report_id", "tick"), inputs, library)
+        for (name,), group in sorted(reports.group_by("retailer"))
+    ]
+    return {CLUSTERED.name: pl.concat(placed) if placed else CLUSTERED.empty()}
+
+
+def _place(name: object, reports: pl.DataFrame, inputs: Inputs, library: Library) -> pl.DataFrame:
+    retailer = inputs.settings.retailers[str(name)]
+    series = inputs["series"].filter(retailer=name)
+    today = series.filter(pl.col("business_day").is_in(reports["business_day"].unique().implode()))
+    shares = footprint(reports, today, retailer)
+    parts = []
+    for part in windows(reports, series, inputs["baseline"].filter(retailer=name), shares, retailer):
+        features = vectors(part)
+        found = match(library, features)
+        parts.append(
+            pl.DataFrame(
+                {
+                    "feature_vector": features,
+                    "family": found.family,
+                    "similarity_score": found.similarity,
+                    "cluster_match_confidence": found.confidence,
+                    "layout_x": found.layout[:, 0],
+                    "layout_y": found.layout[:, 1],
+                },
+                schema_overrides={"feature_vector": pl.Array(pl.Float64, features.shape[1])},
+                nan_to_null=True,
+            ).with_columns(known=pl.Series(np.isfinite(features[:, 0])))
+        )
+    names = pl.DataFrame(
+        {
+            "family": np.arange(-1, len(library.families)),
+            "cluster_id": [NOVEL, *library.families],
+            "cluster_name": [NOVEL, *library.names],
+        }
+    )
+    placed = pl.concat(parts).join(names, on="family", how="left", maintain_order="left")
+    known = pl.col("known")
+    return CLUSTERED.conform(
+        pl.concat([reports.select(IDENTITY), placed], how="horizontal").select(
+            *IDENTITY,
+            pl.when(known).then(
+                pl.col("feature_vector").cast(pl.List(pl.Float64)).list.eval(pl.element().fill_nan(None))
+            ),
+            *(pl.when(known).then(c).alias(c) for c in ("cluster_id", "cluster_name")),
+            "similarity_score",
+            "cluster_match_confidence",
+            "layout_x",
+            "layout_y",
+            report_status=pl.lit("clustered"),
+            is_degraded=~known,
+            degraded_reasons=pl.when(known)
+            .then(pl.lit([], dtype=pl.List(pl.String)))
+            .otherwise(pl.lit(["baseline_down"])),
+            model_version=pl.lit(library.version),
+        )
+    )
+
+
+def unclustered(inputs: Inputs) -> Frames:
+    """Rows for the reports of the scope without any cluster, for when clustering is down."""
+    reports = inputs["detected"].filter(
+        pl.col("business_day").is_between(inputs.scope.first_day, inputs.scope.last_day)
+    )
+    rows = reports.select(
+        *IDENTITY,
+        report_status=pl.lit("clustered"),
+        is_degraded=pl.lit(True),
+        degraded_reasons=pl.lit(["MRCL_down"]),
+    )
+    return {CLUSTERED.name: CLUSTERED.conform(rows)}
+
+
+CLUSTERING_STAGE = Stage(
+    name=CLUSTERED.name,
+    writes=(CLUSTERED,),
+    compute=cluster,
+    fallback=unclustered,
+    needs={
+        "detected": Input(DETECTED),
+        "series": Input(SALES_TIMESERIES, days_before=LOOK_BACK_DAYS + 1),
+        "baseline": Input(BASELINE, days_before=LOOK_BACK_DAYS + 1),
+    },
+    span="retailer",
+    description=(
+        "What each report looks like: its shape, size and footprint, matched with the nearest entry of a library "
+        "of known shapes; `novel` where none is near."
+    ),
+)

@@ -1,0 +1,1 @@
+"""Cohorting: which reports belong together, across products, stores and retailers."""

@@ -1,0 +1,64 @@
+"""The graph, assembled: one builder for the app, the tests and the CLI."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from mrs_assets.contracts.logs.arrivals import ARRIVALS
+from mrs_assets.contracts.logs.model_registry import MODEL_REGISTRY
+from mrs_assets.contracts.logs.operations import REPLAY_PLANS
+from mrs_assets.contracts.settings import Settings, load_settings
+from mrs_assets.feed_asset import feed_asset
+from mrs_assets.feeds import FEED_DECLARATIONS
+from mrs_assets.graph import STAGES
+from mrs_assets.log_asset import log_spec, stage_asset
+from mrs_assets.model_asset import BASELINE_MODEL, baseline_model_asset
+from mrs_assets.partitions import build_partitions
+from mrs_assets.state_assets import finalised_asset, hydrated_assets, published_asset
+from mrs_resources.warehouse import Warehouse
+from schedules.tick import tick_schedule
+from sensors.retail_feed import replay_sensor, retail_feed_sensor
+
+
+def build_definitions(settings: Settings, warehouse: Warehouse | None = None) -> dg.Definitions:
+    """Everything that Dagster sees.
+
+    Args:
+        settings: what `feeds.toml` says.
+        warehouse: where rows go; the home of the settings when absent.
+    """
+    partitions = build_partitions(settings)
+    feeds = [feed_asset(feed, settings, partitions) for feed in FEED_DECLARATIONS.values()]
+    stages = [stage_asset(stage, settings, partitions) for stage in STAGES]
+    state = [finalised_asset(settings, partitions), hydrated_assets(), published_asset()]
+    books = [
+        log_spec(ARRIVALS, partitions, description="Written by every feed's admission."),
+        log_spec(REPLAY_PLANS, None, description="Written by the planner before a replay and at its end."),
+        log_spec(MODEL_REGISTRY, None, description="Written by training and approval.", deps=[dg.AssetDep(BASELINE_MODEL)]),
+    ]
+    graph = [*stages, *state]
+    replay_job = dg.define_asset_job(
+        "replay", selection=dg.AssetSelection.assets(*graph), description="Series to publication, for a rectangle."
+    )
+    admission_job = dg.define_asset_job(
+        "admission", selection=dg.AssetSelection.assets(*feeds), description="Admits pending files of every feed."
+    )
+    backfill_job = dg.define_asset_job(
+        "backfill",
+        selection=dg.AssetSelection.assets(*feeds, *graph),
+        description="Admission to publication, for a rectangle chosen by hand.",
+    )
+    return dg.Definitions(
+        assets=[*feeds, *graph, baseline_model_asset(settings), *books],
+        jobs=[replay_job, admission_job, backfill_job],
+        schedules=[tick_schedule(settings, backfill_job.name)],
+        sensors=[retail_feed_sensor(settings, admission_job.name), replay_sensor(settings, replay_job.name)],
+        resources={"warehouse": warehouse or Warehouse(settings.home)},
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The definitions of the working directory's `feeds.toml`."""
+    return build_definitions(load_settings())

@@ -1,0 +1,1 @@
+"""Detection: what was expected, which windows deviate from it, and the reports that they become."""

@@ -1,0 +1,148 @@
+"""What the finalisation asset does: finds the reports to consolidate, reads them whole, and writes their records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, Protocol, TypeVar
+
+import polars as pl
+
+from mrs_assets.contracts.contract import Contract
+from mrs_assets.contracts.logs.edits import USER_EDITS, USER_EVENT_EDITS
+from mrs_assets.contracts.logs.finalised import FINALISED
+from mrs_assets.contracts.scope import Scope
+from mrs_assets.contracts.settings import Settings
+from mrs_assets.finalisation import selection_sql as sql
+from mrs_assets.finalisation.auto_approval import auto_approvals
+from mrs_assets.finalisation.finalise import finalise
+
+ANYWHERE = Scope(first_day=date(1, 1, 1), last_day=date(9999, 12, 31), complete=False)
+"""A record lies on the day of its report's onset, which may be before the days that are consolidated."""
+
+RESTATED = "sales_restated"
+"""Reason on a report whose sales were corrected and that has not been computed again."""
+
+Appended_co = TypeVar("Appended_co", covariant=True)
+Provenance_contra = TypeVar("Provenance_contra", contravariant=True)
+
+
+class Warehouse(Protocol[Provenance_contra, Appended_co]):
+    """The part of a transaction that finalisation needs."""
+
+    run_id: str
+
+    def ensure(self, *contracts: Contract) -> None:
+        """Make sure that the logs' tables exist."""
+
+    def query(self, sql: str, parameters: Any = None) -> pl.DataFrame:
+        """Rows of a query."""
+        ...
+
+    def append(
+        self, contract: Contract, frame: pl.DataFrame, scope: Scope, provenance: Provenance_contra
+    ) -> Appended_co:
+        """Offer rows to a log."""
+        ...
+
+
+def finalise_scope(
+    tx: Warehouse[Provenance_contra, Appended_co],
+    scope: Scope,
+    settings: Settings,
+    provenance: Provenance_contra,
+    missing: frozenset[str] = frozenset(),
+) -> Appended_co:
+    """Consolidate every report that the scope's days or a new edit touch, each from its complete latest state.
+
+    A report that is no longer detected keeps its last known values and becomes `ended`, `data correction`. Edits that
+    are in the log are applied even where `missing` says `edits_down`: the reason then only marks the rows.
+
+    Returns:
+        What the append to `minority_reports_finalised_log` did.
+    """
+    tx.ensure(*sql.READS)
+    ids = _touched(tx, scope)
+    if ids:
+        folded = _folded(tx, ids)
+        frame = finalise(folded, _report_edits(tx, ids), _event_edits(tx), settings, missing)
+        approvals = auto_approvals(frame, settings, _spoken_for(tx, ids))
+        if approvals.height:
+            tx.append(USER_EDITS, approvals, ANYWHERE, provenance)
+            frame = finalise(folded, _report_edits(tx, ids), _event_edits(tx), settings, missing)
+    else:
+        frame = FINALISED.empty()
+    return tx.append(FINALISED, _numbered(tx, frame, ids), ANYWHERE, provenance)
+
+
+def mark_superseded(
+    tx: Warehouse[Provenance_contra, Appended_co], scope: Scope, provenance: Provenance_contra
+) -> Appended_co:
+    """Say of the scope's consolidated, detected reports that their sales were corrected and they await a replay.
+
+    They carry `report_status` `superseded` and `is_degraded` with reason `sales_restated` until `finalise_scope`.
+    """
+    tx.ensure(*sql.READS)
+    ids = _touched(tx, scope)
+    parameters = {"run_id": tx.run_id, "as_of": None, "report_ids": ids}
+    current = tx.query(sql.FINALISED_RECORDS, parameters)
+    marked = current.filter(pl.col("resolution_reason").ne_missing("data correction")).with_columns(
+        pl.lit("superseded").alias("report_status"),
+        pl.lit(True).alias("is_degraded"),
+        pl.concat_list("degraded_reasons", pl.lit([RESTATED])).list.unique().list.sort(),
+    )
+    return tx.append(FINALISED, _numbered(tx, marked.select(list(FINALISED.body)), ids), ANYWHERE, provenance)
+
+
+def _touched(tx: Warehouse[Any, Any], scope: Scope) -> list[str]:
+    limits = {
+        "run_id": tx.run_id,
+        "first_day": scope.first_day,
+        "last_day": scope.last_day,
+        "retailer": scope.retailer,
+        "stores": None if scope.stores is None else list(scope.stores),
+    }
+    now = {"run_id": tx.run_id, "as_of": None}
+    found = set(tx.query(sql.IN_SCOPE, limits)["report_id"])
+    if _any(tx, USER_EDITS):
+        found |= set(tx.query(sql.NEWLY_EDITED, now | {"retailer": scope.retailer})["report_id"])
+    if _any(tx, USER_EVENT_EDITS):
+        found |= set(tx.query(sql.IN_NEWLY_EDITED_EVENTS, now)["report_id"])
+    return sorted(found)
+
+
+def _folded(tx: Warehouse[Any, Any], ids: list[str]) -> pl.DataFrame:
+    parameters: dict[str, object] = {"run_id": tx.run_id, "as_of": None, "report_ids": ids}
+    live = tx.query(sql.MACHINE, parameters)
+    gone = sorted(set(ids) - set(live["report_id"]))
+    last_known = tx.query(sql.MACHINE_LAST_KNOWN, parameters | {"report_ids": gone})
+    return pl.concat([live.with_columns(withdrawn=pl.lit(False)), last_known.with_columns(withdrawn=pl.lit(True))])
+
+
+def _report_edits(tx: Warehouse[Any, Any], ids: list[str]) -> pl.DataFrame:
+    if not _any(tx, USER_EDITS):
+        return USER_EDITS.empty(stored=True)
+    return tx.query(sql.REPORT_EDITS, {"run_id": tx.run_id, "as_of": None, "report_ids": ids})
+
+
+def _event_edits(tx: Warehouse[Any, Any]) -> pl.DataFrame:
+    if not _any(tx, USER_EVENT_EDITS):
+        return USER_EVENT_EDITS.empty(stored=True)
+    return tx.query(sql.EVENT_EDITS, {"run_id": tx.run_id, "as_of": None})
+
+
+def _spoken_for(tx: Warehouse[Any, Any], ids: list[str]) -> frozenset[str]:
+    rows = tx.query(sql.SPOKEN_FOR, {"run_id": tx.run_id, "as_of": None, "report_ids": ids})
+    return frozenset(rows["report_id"])
+
+
+def _numbered(tx: Warehouse[Any, Any], frame: pl.DataFrame, ids: list[str]) -> pl.DataFrame:
+    """With `refresh_seq`: which refresh of the record this would be."""
+    before = tx.query(sql.VERSIONS, {"run_id": tx.run_id, "report_ids": ids})
+    told = frame.drop("refresh_seq", strict=False).join(before, on="report_id", how="left")
+    return told.with_columns((pl.col("version").fill_null(0) + 1).cast(pl.Int64).alias("refresh_seq")).drop("version")
+
+
+def _any(tx: Warehouse[Any, Any], contract: Contract) -> bool:
+    parameters: Mapping[str, object] = {"run_id": tx.run_id}
+    return tx.query(sql.any_row(contract), parameters).height > 0

@@ -1,0 +1,231 @@
+"""The consolidated record: what the stages said of each report, with what people decided laid over it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from mrs_assets.contracts.logs.finalised import FINALISED
+from mrs_assets.contracts.settings import Settings
+from mrs_assets.finalisation.editable import EVENT_FIELDS, REPORT_FIELDS, Parser
+from mrs_assets.finalisation.verdict import Verdict, combined, fold
+
+DATA_CORRECTION = "data correction"
+_INSTANT = pl.Datetime("us", "UTC")
+_SAID = pl.Schema(
+    {
+        "report_id": pl.String,
+        "ui_window_start": _INSTANT,
+        "ui_window_end": _INSTANT,
+        "ui_report_group_id": pl.String,
+        "ui_cluster_name": pl.String,
+        "ui_cause": pl.String,
+        "ui_category": pl.String,
+        "approved_cause": pl.String,
+        "final_decision": pl.String,
+        "annotation_id": pl.String,
+        "finalized_at": _INSTANT,
+        "review_state": pl.String,
+        "evidence_count": pl.Int64,
+        "issues": pl.List(pl.String),
+    }
+)
+
+
+def finalise(
+    folded: pl.DataFrame,
+    report_edits: pl.DataFrame,
+    event_edits: pl.DataFrame,
+    settings: Settings,
+    missing: frozenset[str] = frozenset(),
+) -> pl.DataFrame:
+    """Consolidate reports.
+
+    Args:
+        folded: one row per report in the columns of `minority_reports`, as the stages alone have it, and `withdrawn`:
+            the report is no longer detected, and the row holds its last known values.
+        report_edits: standing actions in the columns of `user_edits_log`; `report_id` is the report meant now.
+        event_edits: the same on events; `report_group_id` is the event meant now.
+        settings: time zones of the retailers.
+        missing: reasons known to the caller, such as `MEEL_down` or `edits_down`.
+
+    Returns:
+        One row per report in the columns of FINALISED, without `refresh_seq`, sorted by `report_id`.
+    """
+    said = _what_was_said(folded, report_edits, event_edits)
+    rows = folded.drop("final_decision", "annotation_id", "finalized_at", "review_state", "evidence_count")
+    rows = rows.join(said, on="report_id", how="left").with_columns(
+        pl.col("evidence_count").fill_null(0),
+        pl.col("issues").fill_null(pl.lit([], dtype=pl.List(pl.String))),
+    )
+    rows = _with_windows(rows)
+    rows = _with_structure(rows)
+    rows = _with_final_cause(rows)
+    rows = _with_status(rows, missing)
+    rows = rows.with_columns(_first_day(settings, rows).alias("business_day"))
+    kept = [name for name in FINALISED.body if name in rows.columns and name != "refresh_seq"]
+    return rows.select(kept).sort("report_id")
+
+
+def _verdicts(edits: pl.DataFrame, subject: str, editable: Mapping[str, Parser]) -> dict[str, Verdict]:
+    actions: dict[str, list[dict[str, Any]]] = {}
+    for row in edits.iter_rows(named=True):
+        actions.setdefault(row[subject], []).append(row)
+    return {key: fold(rows, editable) for key, rows in actions.items()}
+
+
+def _what_was_said(folded: pl.DataFrame, report_edits: pl.DataFrame, event_edits: pl.DataFrame) -> pl.DataFrame:
+    """One row per report that an action is about, directly or through its event."""
+    reports = _verdicts(report_edits, "report_id", REPORT_FIELDS)
+    events = _verdicts(event_edits, "report_group_id", EVENT_FIELDS)
+    about = folded.filter(pl.col("report_id").is_in(list(reports)) | pl.lit(bool(events)))
+    rows = []
+    for report_id, group in about.select("report_id", "report_group_id").iter_rows():
+        own = reports.get(report_id, Verdict())
+        event = events.get(own.fields.get("report_group_id", group), Verdict())
+        if report_id in reports or event != Verdict():
+            rows.append(_as_row(report_id, combined(own, event)))
+    return pl.DataFrame(rows, schema=_SAID)
+
+
+def _as_row(report_id: str, verdict: Verdict) -> dict[str, Any]:
+    return {
+        "report_id": report_id,
+        "ui_window_start": verdict.fields.get("window_start"),
+        "ui_window_end": verdict.fields.get("window_end"),
+        "ui_report_group_id": verdict.fields.get("report_group_id"),
+        "ui_cluster_name": verdict.fields.get("cluster_name"),
+        "ui_cause": verdict.fields.get("final_cause"),
+        "ui_category": verdict.fields.get("final_cause_category"),
+        "approved_cause": verdict.approved_cause,
+        "final_decision": verdict.decision,
+        "annotation_id": verdict.decided_by,
+        "finalized_at": verdict.decided_at,
+        "review_state": verdict.review_state,
+        "evidence_count": verdict.evidence_count,
+        "issues": sorted(verdict.issues),
+    }
+
+
+def _edited(field: str, rows: str) -> list[pl.Expr]:
+    """The analyst's value where there is one, and the source that then supplied it."""
+    ui = pl.col(f"ui_{field}")
+    return [
+        pl.coalesce(ui, field).alias(field),
+        pl.when(ui.is_not_null()).then(pl.lit("ui")).otherwise(pl.col(rows)).alias(rows),
+    ]
+
+
+def _with_windows(rows: pl.DataFrame) -> pl.DataFrame:
+    """A window that would end before it begins is not applied."""
+    ui = ["ui_window_start", "ui_window_end"]
+    start, end = pl.coalesce("ui_window_start", "window_start"), pl.coalesce("ui_window_end", "window_end")
+    reversed_ = pl.any_horizontal(pl.col(ui).is_not_null()) & (end < start).fill_null(False)
+    rows = rows.with_columns(
+        pl.when(reversed_)
+        .then(pl.col("issues").list.concat(pl.lit(["window_reversed"])))
+        .otherwise("issues")
+        .alias("issues"),
+        *(pl.when(~reversed_).then(pl.col(name)).alias(name) for name in ui),
+    )
+    return rows.with_columns(
+        *_edited("window_start", "source_used_window_start"), *_edited("window_end", "source_used_window_end")
+    )
+
+
+def _with_structure(rows: pl.DataFrame) -> pl.DataFrame:
+    """A cluster named by a person is not the machine's entry, so that its id and closeness do not stand beside it."""
+    machine = pl.col("ui_cluster_name").is_null()
+    return rows.with_columns(
+        *_edited("report_group_id", "source_used_group_id"),
+        *_edited("cluster_name", "source_used_structure"),
+        *(pl.when(machine).then(pl.col(name)).alias(name) for name in ("cluster_id", "cluster_match_confidence")),
+    )
+
+
+def _with_final_cause(rows: pl.DataFrame) -> pl.DataFrame:
+    """A person's cause, else the machine's; a rejected proposal leaves no cause."""
+    by_person = pl.coalesce("ui_cause", "approved_cause")
+    rejected = (pl.col("final_decision") == "rejected").fill_null(False)
+    moved_on = pl.col("ui_cause").is_null() & pl.col("approved_cause").ne_missing(pl.col("proposed_cause"))
+    rows = rows.with_columns(
+        pl.when(by_person.is_not_null() | rejected).then(by_person).otherwise("proposed_cause").alias("final_cause"),
+        pl.when(pl.col("approved_cause").is_not_null() & moved_on)
+        .then(pl.col("issues").list.concat(pl.lit(["cause_moved_on"])))
+        .otherwise("issues")
+        .alias("issues"),
+        by_person.is_not_null().alias("by_person"),
+        rejected.alias("rejected"),
+    )
+    category = pl.coalesce(
+        "ui_category",
+        *(
+            pl.when(pl.col("final_cause") == pl.col(f"proposed_cause{rank}")).then(f"proposed_cause_category{rank}")
+            for rank in ("", "_2", "_3")
+        ),
+    )
+    machine = pl.col("ui_cause").is_null() & (pl.col("final_cause") == pl.col("proposed_cause"))
+    ui = pl.col("by_person") | pl.col("rejected") | pl.col("ui_category").is_not_null()
+    return rows.with_columns(
+        category.alias("final_cause_category"),
+        pl.when(machine).then("confidence_score").alias("final_confidence"),
+        pl.when(ui)
+        .then(pl.lit("ui"))
+        .when(pl.col("final_cause").is_not_null())
+        .then(pl.lit("attribution"))
+        .alias("source_used_final"),
+        pl.col("issues").list.unique().list.sort().alias("edit_issues"),
+    )
+
+
+def _with_status(rows: pl.DataFrame, missing: frozenset[str]) -> pl.DataFrame:
+    """What the report is, and what it had to do without."""
+    withdrawn = pl.col("withdrawn")
+    behind = {name: pl.col(name).is_null() | (pl.col(name) < pl.col("tick")) for name in _TICKS}
+    unclustered = ~withdrawn & (behind["clustered_tick"] | behind["cohorted_tick"])
+    unattributed = ~withdrawn & behind["attributed_tick"]
+    reasons = pl.concat_list(
+        "degraded_reasons",
+        pl.lit(sorted(missing), dtype=pl.List(pl.String)),
+        pl.when(unclustered).then(pl.lit(["MRCL_down"])).otherwise(pl.lit([], dtype=pl.List(pl.String))),
+        pl.when(unattributed).then(pl.lit(["MRPAL_down"])).otherwise(pl.lit([], dtype=pl.List(pl.String))),
+    )
+    rows = rows.with_columns(
+        pl.when(withdrawn).then(pl.lit("ended")).otherwise("event_status").alias("event_status"),
+        pl.when(withdrawn).then(pl.lit(DATA_CORRECTION)).otherwise("resolution_reason").alias("resolution_reason"),
+        reasons.list.unique().list.sort().alias("degraded_reasons"),
+    )
+    stage = (
+        pl.when(withdrawn)
+        .then(pl.lit("ended"))
+        .when(pl.col("review_state") == "reopened")
+        .then(pl.lit("reopened"))
+        .when(pl.col("event_status") == "ended")
+        .then(pl.lit("ended"))
+        .otherwise(pl.lit("finalised"))
+    )
+    first = pl.col("degraded_reasons").list.first()
+    return rows.with_columns(
+        pl.when(first.is_not_null())
+        .then(pl.format("{}_degraded_{}", stage, first))
+        .otherwise(stage)
+        .alias("report_status"),
+        (pl.col("is_degraded") | first.is_not_null()).alias("is_degraded"),
+    )
+
+
+_TICKS = ("clustered_tick", "cohorted_tick", "attributed_tick")
+
+
+def _first_day(settings: Settings, rows: pl.DataFrame) -> pl.Expr:
+    """The retailer's local day of the onset; UTC for a retailer that is no longer configured."""
+    day = pl.col("first_detected_from").dt.date()
+    for retailer in rows["retailer"].unique().sort():
+        known = settings.retailers.get(retailer)
+        zone = str(known.zone if known else ZoneInfo("UTC"))
+        local = pl.col("first_detected_from").dt.convert_time_zone(zone).dt.date()
+        day = pl.when(pl.col("retailer") == retailer).then(local).otherwise(day)
+    return day

@@ -1,0 +1,111 @@
+"""The statements that finalisation reads with: which reports, their folded state, and the actions that stand.
+
+Parameters: `$run_id`; `$as_of`, an instant or NULL for now; `$report_ids`; the scope's `$first_day`, `$last_day`,
+`$retailer` and `$stores`, where NULL means all.
+"""
+
+from __future__ import annotations
+
+from mrs_assets.contracts.contract import Contract
+from mrs_assets.contracts.logs.cohorted import COHORTED
+from mrs_assets.contracts.logs.edits import USER_EDITS, USER_EVENT_EDITS
+from mrs_assets.contracts.logs.finalised import FINALISED
+from mrs_assets.hydration.events_sql import U
+from mrs_assets.hydration.moves_sql import event_moves_sql, report_moves_sql
+from mrs_assets.hydration.newest import LogRow, newest_row_sql
+from mrs_assets.hydration.precedence import REPORT_LOGS, F
+from mrs_assets.hydration.reports_sql import MACHINE_LOGS, machine_sql, reports_sql
+from mrs_assets.hydration.standing_sql import standing_sql
+
+READS = (*(row.contract for row in REPORT_LOGS), USER_EDITS, USER_EVENT_EDITS)
+"""Every log that the statements name."""
+
+_T = LogRow("t", USER_EDITS, "annotation_id")
+_GIVEN = "SELECT unnest($report_ids)"
+
+
+def any_row(contract: Contract) -> str:
+    """A row where the log has one at all."""
+    return f"SELECT 1 FROM {contract.name} WHERE run_id = $run_id LIMIT 1"
+
+
+def _in_scope(log: LogRow) -> str:
+    stores = " AND ($stores IS NULL OR list_contains(CAST($stores AS VARCHAR[]), store_id))"
+    return (
+        f"SELECT DISTINCT report_id FROM {log.contract.name} WHERE run_id = $run_id "
+        "AND business_day BETWEEN $first_day AND $last_day AND ($retailer IS NULL OR retailer = $retailer)"
+        + (stores if "store_id" in log.contract.body else "")
+    )
+
+
+IN_SCOPE = " UNION ".join(_in_scope(log) for log in MACHINE_LOGS)
+"""Reports with any row, live or retracted, on the scope's days."""
+
+_WRITTEN = f"SELECT report_id, max(written_at) AS written_at FROM {FINALISED.name} WHERE run_id = $run_id GROUP BY ALL"
+_REPORT_MOVES = report_moves_sql(f"SELECT report_id FROM {USER_EDITS.name} WHERE run_id = $run_id")
+
+NEWLY_EDITED = (
+    f"WITH RECURSIVE {', '.join(_REPORT_MOVES)}, written AS ({_WRITTEN}) "
+    f"SELECT DISTINCT m.current AS report_id FROM {USER_EDITS.name} u JOIN report_moves m ON m.former = u.report_id "
+    "LEFT JOIN written w ON w.report_id = m.current WHERE u.run_id = $run_id "
+    "AND ($retailer IS NULL OR u.retailer = $retailer) AND (w.written_at IS NULL OR u.written_at > w.written_at)"
+)
+"""Reports with an action that is newer than their record."""
+
+_EDITED_EVENTS = f"SELECT report_group_id FROM {USER_EVENT_EDITS.name} WHERE run_id = $run_id"
+_EVER_MEMBERS = (
+    f"SELECT report_id FROM {COHORTED.name} WHERE run_id = $run_id AND report_group_id IN ({_EDITED_EVENTS}) "
+    f"UNION SELECT report_id FROM {FINALISED.name} WHERE run_id = $run_id AND report_group_id IN ({_EDITED_EVENTS})"
+)
+_EVENT_PARTS = [
+    "reports AS (SELECT report_id, report_group_id, source_used_identity "
+    f"FROM ({reports_sql(limited_to=_EVER_MEMBERS)}))",
+    *event_moves_sql(_EDITED_EVENTS),
+    *standing_sql(U),
+]
+
+IN_NEWLY_EDITED_EVENTS = (
+    f"WITH RECURSIVE {', '.join(_EVENT_PARTS)}, written AS ({_WRITTEN}), "
+    "heard AS (SELECT coalesce(m.current, u.report_group_id) AS subject, max(u.written_at) AS written_at FROM u "
+    "LEFT JOIN event_moves m ON m.former = u.report_group_id GROUP BY ALL) "
+    "SELECT DISTINCT r.report_id FROM reports r JOIN heard h ON h.subject = r.report_group_id "
+    "LEFT JOIN written w ON w.report_id = r.report_id WHERE w.written_at IS NULL OR h.written_at > w.written_at"
+)
+"""Reports whose event has an action that is newer than their record."""
+
+EVENT_EDITS = (
+    f"WITH RECURSIVE {', '.join(_EVENT_PARTS)} "
+    "SELECT u.* REPLACE (coalesce(m.current, u.report_group_id) AS report_group_id) FROM u_standing u "
+    "LEFT JOIN event_moves m ON m.former = u.report_group_id "
+    "UNION ALL SELECT u.* FROM u_standing u SEMI JOIN event_moves m ON m.former = u.report_group_id"
+)
+"""Standing actions on events, addressed to the event that the former one's reports belong to now, and to itself."""
+
+REPORT_EDITS = (
+    f"WITH RECURSIVE {', '.join([*_REPORT_MOVES, *standing_sql(_T)])} "
+    "SELECT t.* REPLACE (m.current AS report_id) FROM t_standing t JOIN report_moves m ON m.former = t.report_id "
+    f"WHERE m.current IN ({_GIVEN})"
+)
+"""Standing actions on the given reports and on those that they replaced."""
+
+SPOKEN_FOR = (
+    f"WITH RECURSIVE {', '.join([*_REPORT_MOVES, *newest_row_sql(_T)])} "
+    "SELECT DISTINCT m.current AS report_id FROM t JOIN report_moves m ON m.former = t.report_id "
+    f"WHERE t.user_role <> 'system' AND m.current IN ({_GIVEN})"
+)
+"""The given reports that a person has acted on in any way."""
+
+MACHINE = machine_sql(limited_to=_GIVEN)
+"""What the stages say of the given reports."""
+
+MACHINE_LAST_KNOWN = machine_sql(limited_to=_GIVEN, withdrawn_too=True)
+"""What the stages last said of the given reports, true or not."""
+
+FINALISED_RECORDS = f"WITH {', '.join(newest_row_sql(F, limited_to=_GIVEN))} SELECT * FROM f"
+"""The live records of the given reports."""
+
+VERSIONS = (
+    f"SELECT report_id, max(version) AS version FROM {FINALISED.name} "
+    f"WHERE run_id = $run_id AND report_id IN ({_GIVEN}) GROUP BY ALL"
+)
+"""The newest version of the given reports' records."""

@@ -1,0 +1,42 @@
+"""SQL that follows identities: which event holds the reports of a former one, which report replaced a former one."""
+
+from __future__ import annotations
+
+from mrs_assets.hydration.newest import IN_FORCE
+from mrs_assets.hydration.precedence import D, H
+
+
+def event_moves_sql(wanted: str) -> list[str]:
+    """Common table expressions that end in `event_moves` (former, current).
+
+    An event without live members is followed to the event that most of the reports once in it belong to now; of
+    equals, the greater identity. Reads `reports` (report_id, report_group_id, source_used_identity).
+
+    Args:
+        wanted: a query of the `report_group_id`s to follow.
+    """
+    return [
+        "live_members AS (SELECT report_id, report_group_id FROM reports "
+        "WHERE source_used_identity = 'detected' AND report_group_id IS NOT NULL)",
+        f"moved AS (SELECT l.report_group_id AS former, m.report_group_id AS current, "
+        f"count(DISTINCT l.report_id) AS reports FROM {H.contract.name} l JOIN live_members m USING (report_id) "
+        f"WHERE {IN_FORCE} AND l.report_group_id IN ({wanted}) "
+        "AND l.report_group_id NOT IN (SELECT report_group_id FROM live_members) GROUP BY ALL)",
+        "event_moves AS (SELECT former, arg_max(current, row(reports, current)) AS current FROM moved GROUP BY former)",
+    ]
+
+
+def report_moves_sql(edited: str) -> list[str]:
+    """Common table expressions that end in `report_moves` (former, current): each report and all that replaced it.
+
+    A detection row names in `supersedes` the report that it replaced when corrected data moved the onset.
+
+    Args:
+        edited: a query of the `report_id`s to follow.
+    """
+    return [
+        f"replacements AS (SELECT DISTINCT report_id, supersedes FROM {D.contract.name} "
+        f"WHERE {IN_FORCE} AND supersedes IS NOT NULL AND NOT is_retracted)",
+        f"report_moves AS (SELECT DISTINCT report_id AS former, report_id AS current FROM ({edited}) UNION "
+        "SELECT m.former, r.report_id FROM report_moves m JOIN replacements r ON r.supersedes = m.current)",
+    ]

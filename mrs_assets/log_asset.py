@@ -1,0 +1,209 @@
+"""The boundary: turns a declared stage into a Dagster asset with lineage, checks, metadata and a picture.
+
+One run materialises a rectangle of days × one retailer. What the stage computes is in `stage_run`; here it is told to
+Dagster: which partitions changed, what was missing (a failing WARN check, the run stays green), what broke the
+contract (a failing ERROR check).
+"""
+
+import base64
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import dagster as dg
+
+from mrs_assets import __version__
+from mrs_assets.contracts.columns import SQL_TYPES
+from mrs_assets.contracts.contract import Contract
+from mrs_assets.contracts.settings import Settings
+from mrs_assets.contracts.stage import Input, Stage
+from mrs_assets.contracts.views import View
+from mrs_assets.partitions import partition_key, scopes_of
+from mrs_assets.stage_run import StageRun, StageRunner
+from mrs_resources.kernel import Appended, Provenance
+from mrs_resources.warehouse import Warehouse
+
+OWNERS = ["team:data-engineering"]
+STORES_TAG = "mrs/stores"
+"""Run tag: JSON list of the stores to recompute; all of them when absent."""
+
+LONGEST_LINEAGE_DAYS = 60
+"""Look-backs are shown in lineage up to this many days; the stage itself reads as far as it declares."""
+
+
+def column_schema(dataset: Contract | View) -> dg.TableSchema:
+    """A log or a view as the asset page shows it."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(name=name, type=SQL_TYPES[dtype], description=dataset.describe(name))
+            for name, dtype in dataset.schema.items()
+        ]
+    )
+
+
+def log_spec(
+    contract: Contract,
+    partitions: dg.PartitionsDefinition | None,
+    *,
+    description: str = "",
+    deps: Iterable[dg.AssetDep] = (),
+    code_version: str | None = None,
+) -> dg.AssetSpec:
+    """A log as asset: its contract in words and columns."""
+    code = f" ({contract.code})" if contract.code else ""
+    return dg.AssetSpec(
+        contract.name,
+        deps=list(deps),
+        description=f"{contract.title}{code}\n\nKey: {', '.join(contract.key)}.\n\n{description}".strip(),
+        group_name=contract.stage,
+        owners=OWNERS,
+        kinds={"duckdb", "polars"},
+        code_version=code_version,
+        partitions_def=partitions,
+        metadata={"dagster/column_schema": column_schema(contract), "dagster/table_name": f"mrs.main.{contract.name}"},
+        tags={"mrs/room": contract.stage},
+    )
+
+
+def stage_asset(stage: Stage, settings: Settings, partitions: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
+    """The asset (one per log written) that runs a stage."""
+    specs = [
+        log_spec(
+            contract,
+            partitions,
+            description=stage.description,
+            deps=_dependencies(stage),
+            code_version=f"{__version__}+{stage.code_version}",
+        )
+        for contract in stage.writes
+    ]
+    checks = [check for contract in stage.writes for check in _check_specs(contract)]
+
+    @dg.multi_asset(
+        name=stage.name,
+        specs=specs,
+        check_specs=checks,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        pool="detection" if stage.critical else "refresh",
+    )
+    def run_stage(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> Iterator[Any]:
+        provenance = Provenance(stage.name, f"{__version__}+{stage.code_version}", context.run_id)
+        keys = list(context.partition_keys)
+        runner = StageRunner(warehouse.store, warehouse.models, settings)
+        runs = [
+            runner.run(stage, replace(scope, stores=stores_asked(context)), provenance)
+            for scope in scopes_of(keys)
+        ]
+        for contract in stage.writes:
+            results = [result for run in runs for result in run.appended[contract.name]]
+            tell_partitions(context, contract, results, keys)
+            if pictures := [run.picture for run in runs if run.picture]:
+                picture = {"picture": picture_metadata(pictures[0])}
+                context.add_asset_metadata(picture, asset_key=contract.name, partition_key=keys[-1])
+            yield dg.MaterializeResult(asset_key=contract.name, metadata=summary(results) | _run_metadata(runs))
+            yield from _check_results(contract, results, runs)
+
+    return run_stage
+
+
+def stores_asked(context: dg.AssetExecutionContext) -> tuple[str, ...] | None:
+    """Stores that the run is limited to."""
+    tag = context.run.tags.get(STORES_TAG)
+    return tuple(json.loads(tag)) if tag else None
+
+
+def tell_partitions(
+    context: dg.AssetExecutionContext, contract: Contract, results: Iterable[Appended], keys: Iterable[str]
+) -> None:
+    """Give every partition of the run its counts, and record those that changed outside of it."""
+    counts: dict[str, dict[str, int]] = {}
+    for result in results:
+        for part in result.partitions:
+            found = counts.setdefault(partition_key(part.day, part.retailer), dict.fromkeys(COUNTS, 0))
+            for name in COUNTS:
+                found[name] += getattr(part, name)
+    asked = set(keys)
+    for key, found in sorted(counts.items()):
+        if key in asked:
+            context.add_asset_metadata(found, asset_key=contract.name, partition_key=key)
+        elif found["appended"] or found["retracted"]:
+            context.log_event(dg.AssetMaterialization(contract.name, partition=key, metadata=found))
+
+
+COUNTS = ("appended", "unchanged", "retracted")
+
+
+def summary(results: Iterable[Appended]) -> dict[str, Any]:
+    """What a run did to one log, over all of its partitions."""
+    results = list(results)
+    names = ("offered", *COUNTS, "rejected")
+    return {f"run_{name}": sum(getattr(result, name) for result in results) for name in names}
+
+
+def picture_metadata(png: bytes) -> dg.MetadataValue:
+    """A PNG that the asset page shows."""
+    return dg.MetadataValue.md(f"![picture](data:image/png;base64,{base64.b64encode(png).decode('ascii')})")
+
+
+def _run_metadata(runs: list[StageRun]) -> dict[str, Any]:
+    return {
+        "degraded_reasons": sorted({reason for run in runs for reason in run.missing.values()}),
+        "stage_seconds": round(sum(run.seconds for run in runs), 3),
+    }
+
+
+def _check_specs(contract: Contract) -> list[dg.AssetCheckSpec]:
+    return [
+        dg.AssetCheckSpec(
+            "ran_on_all_inputs", asset=contract.name, description="Every configured input was there and the stage ran."
+        ),
+        dg.AssetCheckSpec(
+            "keeps_its_contract", asset=contract.name, description="No row of ours was refused by the log's contract."
+        ),
+    ]
+
+
+def _check_results(contract: Contract, results: list[Appended], runs: list[StageRun]) -> Iterator[dg.AssetCheckResult]:
+    missing = {name: reason for run in runs for name, reason in run.missing.items()}
+    failures = [run.failure for run in runs if run.failure]
+    yield dg.AssetCheckResult(
+        check_name="ran_on_all_inputs",
+        asset_key=contract.name,
+        passed=not missing and not failures,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"missing_inputs": sorted(missing), "reasons": sorted(missing.values()), "failures": failures},
+    )
+    rejected = sum(result.rejected for result in results)
+    yield dg.AssetCheckResult(
+        check_name="keeps_its_contract",
+        asset_key=contract.name,
+        passed=rejected == 0,
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={"rows_refused": rejected, "dead_letters": f"{contract.name}_errors"},
+    )
+
+
+def _dependencies(stage: Stage) -> list[dg.AssetDep]:
+    """Lineage of a stage: needs and wants alike, with their look-back. A log's own past is not an edge."""
+    read: dict[str, Input] = {}
+    for wanted in [*stage.needs.values(), *(w.log for w in stage.wants.values() if w.log is not None)]:
+        if wanted.contract not in stage.writes:
+            read.setdefault(wanted.contract.name, wanted)
+    models = [dg.AssetDep(want.model) for want in stage.wants.values() if want.model]
+    everything = stage.span == "everything"
+    return [dg.AssetDep(name, partition_mapping=_mapping(i, everything)) for name, i in sorted(read.items())] + models
+
+
+def _mapping(wanted: Input, everything: bool) -> dg.PartitionMapping:
+    if everything:
+        return dg.AllPartitionMapping()
+    days = dg.TimeWindowPartitionMapping(
+        start_offset=-min(wanted.days_before, LONGEST_LINEAGE_DAYS), allow_nonexistent_upstream_partitions=True
+    )
+    return dg.MultiPartitionMapping(
+        {
+            "day": dg.DimensionPartitionMapping("day", days),
+            "retailer": dg.DimensionPartitionMapping("retailer", dg.IdentityPartitionMapping()),
+        }
+    )

@@ -1,0 +1,87 @@
+"""What waits at the door and what waits behind it: the work that sensors and `mrs tick` both start."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from mrs_assets.contracts.calendar import business_day_of
+from mrs_assets.contracts.contract import Contract
+from mrs_assets.contracts.scope import Scope
+from mrs_assets.contracts.settings import FEEDS, Settings
+from mrs_assets.contracts.stage import Stage
+from mrs_assets.feeds import FEED_DECLARATIONS
+from mrs_assets.planning.ledger import read_changes, record, sales_calendar
+from mrs_assets.planning.plan import Closing, Plan, plan_changes
+from mrs_resources.admission import pending_arrivals
+from mrs_resources.archive import Arrival
+from mrs_resources.feed_reading import survey
+from mrs_resources.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class AdmissionRequest:
+    """Pending files of one retailer.
+
+    Attributes:
+        scope: business days that the files speak of, within the calendar.
+        feeds: feeds that have a file.
+        arrivals: the files.
+    """
+
+    scope: Scope
+    feeds: tuple[str, ...]
+    arrivals: tuple[Arrival, ...]
+
+    @property
+    def request_id(self) -> str:
+        """Hash of what arrived, so that the same arrivals are asked for once."""
+        facts = "|".join(f"{a.feed}/{a.retailer}/{a.file_hash}@{a.received_at.isoformat()}" for a in self.arrivals)
+        return "admit-" + hashlib.sha256(facts.encode()).hexdigest()[:16]
+
+
+def admission_requests(warehouse: Warehouse, settings: Settings) -> list[AdmissionRequest]:
+    """Bring the inbox into the archive and say what waits for admission, per retailer."""
+    warehouse.archive.collect(settings, warehouse.clock)
+    with warehouse.store.transaction() as tx:
+        waiting = [a for feed in FEEDS for a in pending_arrivals(tx, warehouse.archive, feed, sorted(settings.retailers))]
+    requests = []
+    for retailer in sorted({arrival.retailer for arrival in waiting}):
+        own = tuple(arrival for arrival in waiting if arrival.retailer == retailer)
+        feeds = tuple(sorted({arrival.feed for arrival in own}))
+        requests.append(AdmissionRequest(_days_spoken_of(warehouse, settings, own), feeds, own))
+    return requests
+
+
+def replay_plans(
+    warehouse: Warehouse,
+    settings: Settings,
+    inputs: Sequence[Contract],
+    stages: Sequence[Stage],
+    closing: Closing,
+) -> list[Plan]:
+    """What the admitted rows changed that no finished plan has answered. Shows it; starts and records nothing."""
+    reports_from = {name: r.reports_from for name, r in settings.retailers.items() if r.reports_from is not None}
+    with warehouse.store.transaction() as tx:
+        changes = read_changes(tx, inputs, settings)
+        return plan_changes(changes, *sales_calendar(tx), reports_from, stages, closing)
+
+
+def record_planned(warehouse: Warehouse, plan: Plan) -> None:
+    """Append a plan to the log before it runs."""
+    with warehouse.store.transaction() as tx:
+        record(tx, plan, "planned")
+
+
+def _days_spoken_of(warehouse: Warehouse, settings: Settings, arrivals: Sequence[Arrival]) -> Scope:
+    retailer = arrivals[0].retailer
+    today = business_day_of(warehouse.clock(), settings.retailers[retailer])
+    last_possible = min(settings.calendar.last_day or today, today)
+    found: list[date] = []
+    for arrival in arrivals:
+        days = survey(warehouse.archive, arrival, settings, FEED_DECLARATIONS[arrival.feed])
+        found += days or (business_day_of(arrival.received_at, settings.retailers[retailer]),)
+    within = [min(max(day, settings.calendar.first_day), last_possible) for day in found]
+    return Scope(min(within), max(within), retailer)

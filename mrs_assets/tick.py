@@ -1,0 +1,106 @@
+"""`mrs tick`: in one process and without daemon, all that the sensors would start."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import dagster as dg
+
+from mrs_assets.contracts.settings import Settings
+from mrs_assets.graph import CLOSING, INPUT_LOGS, STAGES, feed_logs
+from mrs_assets.planning.intake import AdmissionRequest, admission_requests, record_planned, replay_plans
+from mrs_assets.planning.plan import Plan
+from mrs_assets.planning.run_tags import admission_tags, step_tags
+from mrs_resources.warehouse import Warehouse
+
+Told = Callable[[str], None]
+"""Is told, in words, what happens."""
+
+
+@dataclass
+class TickResult:
+    """What one tick did.
+
+    Attributes:
+        admitted: admission requests carried out.
+        plans: plans carried out.
+        appended: rows appended, per log.
+        failed: assets that failed, with their error.
+        degraded: log → inputs that were missing.
+    """
+
+    admitted: list[AdmissionRequest] = field(default_factory=list)
+    plans: list[Plan] = field(default_factory=list)
+    appended: Counter[str] = field(default_factory=Counter)
+    failed: list[str] = field(default_factory=list)
+    degraded: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+class Ticker:
+    """Runs what waits, in this process.
+
+    Attributes:
+        warehouse: where.
+    """
+
+    def __init__(
+        self, definitions: dg.Definitions, warehouse: Warehouse, settings: Settings, instance: dg.DagsterInstance
+    ) -> None:
+        self.warehouse = warehouse
+        self._settings = settings
+        self._instance = instance
+        self._job = definitions.resolve_implicit_global_asset_job_def()
+
+    def tick(self, tell: Told) -> TickResult:
+        """Admit what arrived, replay what it touches, publish.
+
+        What fails is reported in the result; the next tick takes it up again.
+        """
+        result = TickResult()
+        for request in admission_requests(self.warehouse, self._settings):
+            tell(_admission_in_words(request))
+            if self._run(feed_logs(request.feeds), admission_tags(request), result):
+                result.admitted.append(request)
+        for plan in replay_plans(self.warehouse, self._settings, INPUT_LOGS, STAGES, CLOSING):
+            tell(plan_in_words(plan))
+            record_planned(self.warehouse, plan)
+            steps = enumerate(plan.steps)
+            if all(self._run(step.assets, step_tags(plan, number), result) for number, step in steps):
+                result.plans.append(plan)
+        if result.admitted and not result.plans:
+            self._run(CLOSING.state, {}, result)  # files that changed no fact still have accounts to publish
+        return result
+
+    def _run(self, assets: Sequence[str], tags: dict[str, str], result: TickResult) -> bool:
+        run = self._job.execute_in_process(
+            instance=self._instance,
+            asset_selection=[dg.AssetKey(name) for name in assets],
+            tags=tags,
+            raise_on_error=False,
+        )
+        with self.warehouse.store.transaction() as tx:
+            result.appended.update(tx.written_by(run.run_id))
+        for check in run.get_asset_check_evaluations():
+            if missing := check.metadata.get("missing_inputs"):
+                result.degraded[check.asset_key.to_user_string()] = tuple(map(str, missing.value or ()))
+        for event in run.get_step_failure_events():
+            error = event.step_failure_data.error
+            cause = (error.cause or error) if error else None
+            result.failed.append(f"{event.step_key}: {cause.message.strip() if cause else 'failed'}")
+        return run.success
+
+
+def plan_in_words(plan: Plan) -> str:
+    """One line that says what a plan recomputes and why."""
+    days = len(plan.scope.days)
+    span = f"{plan.scope.first_day}" if days == 1 else f"{plan.scope.first_day} to {plan.scope.last_day}, {days} days"
+    causes = ", ".join(plan.triggers)
+    return f"replay {plan.scope.retailer}: {span}; {len(plan.assets)} assets; new rows in {causes}"
+
+
+def _admission_in_words(request: AdmissionRequest) -> str:
+    names = ", ".join(arrival.file_name for arrival in request.arrivals[:3])
+    more = len(request.arrivals) - 3
+    return f"admit {request.scope.retailer}: {names}{f' and {more} more' if more > 0 else ''}"

@@ -1,0 +1,287 @@
+"""Admission: a received file becomes rows of a log, duplicates recognised and refused rows kept with their reason.
+
+Accounts: rows received = accepted + duplicate + dead-lettered, in `feed_arrivals_log`, written in the same transaction
+as the rows. A file that changes nothing is struck off the arrivals instead, and writes nothing anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from typing import Literal
+
+import polars as pl
+
+from mrs_assets.contracts.errors import ContractBroken, FeedRejected
+from mrs_assets.contracts.feed import FeedContract, Target
+from mrs_assets.contracts.logs.arrivals import ARRIVALS
+from mrs_assets.contracts.logs.operations import DEMO_RUN_CONFIG
+from mrs_assets.contracts.scope import Scope
+from mrs_assets.contracts.settings import Settings
+from mrs_resources.archive import Archive, Arrival
+from mrs_resources.feed_reading import ReadFile, read_file
+from mrs_resources.file_layout import path_literal
+from mrs_resources.kernel import DEAD_LETTER, Appended, Provenance
+from mrs_resources.log_store import EVER, SYSTEM_RUN, Transaction
+
+Decision = Literal["new", "identical", "correction", "rejected"]
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """What admission made of one file.
+
+    Attributes:
+        arrival: the file.
+        decision: `new`; `correction`, when facts already known changed or gained others beside them; `identical`,
+            when nothing changed; `rejected`, when nothing could be read.
+        reason: why a file was rejected.
+        received, accepted, duplicate, dead_lettered: rows; the first is the sum of the others.
+        days, stores: business days and stores whose live rows changed.
+        appended: what was done to each log, the accounts included.
+        ignored_columns: columns of the file that nothing was read from.
+    """
+
+    arrival: Arrival
+    decision: Decision
+    reason: str | None = None
+    received: int = 0
+    accepted: int = 0
+    duplicate: int = 0
+    dead_lettered: int = 0
+    days: tuple[date, ...] = ()
+    stores: tuple[str, ...] = ()
+    appended: tuple[Appended, ...] = field(default=())
+    ignored_columns: tuple[str, ...] = ()
+
+
+def pending_arrivals(
+    tx: Transaction, archive: Archive, feed: str | None = None, retailers: Sequence[str] | None = None
+) -> list[Arrival]:
+    """Arrivals of the current namespace that no admission has decided, oldest first.
+
+    They must be admitted in this order, and none of a feed and retailer after one that failed: a later file corrects an
+    earlier one.
+    """
+    arrivals = [
+        a
+        for a in archive.arrivals()
+        if (feed is None or a.feed == feed) and (retailers is None or a.retailer in retailers)
+    ]
+    if not arrivals:
+        return []
+    tx.ensure(ARRIVALS)
+    decided = set(
+        tx.connection.execute(
+            f"SELECT feed, retailer, file_hash, epoch_us(received_at) FROM {ARRIVALS.name} WHERE run_id = ?",
+            [tx.run_id],
+        ).fetchall()
+    )
+    begin = _arrivals_from(tx)
+    return [
+        a
+        for a in arrivals
+        if (begin is None or a.received_at >= begin)
+        and (a.feed, a.retailer, a.file_hash, _microseconds(a.received_at)) not in decided
+    ]
+
+
+def admit(
+    tx: Transaction,
+    archive: Archive,
+    arrival: Arrival,
+    settings: Settings,
+    feed: FeedContract,
+    provenance: Provenance,
+) -> Admitted:
+    """Decide on one arrival: write its rows, its dead letters and its accounts, or nothing where nothing changes."""
+    named = replace(provenance, source=f"{arrival.feed}/{arrival.retailer}/{arrival.file_hash[:12]}")
+    if _repeats_the_newest(tx, arrival):
+        archive.forget(arrival)
+        return Admitted(arrival, "identical")
+    try:
+        with read_file(archive, arrival, settings, feed) as read:
+            admitted = _write_rows(tx, arrival, feed, read, named)
+    except FeedRejected as rejection:
+        admitted = Admitted(arrival, "rejected", reason=f"{rejection.code}: {rejection}")
+    if _says_nothing_new(tx, admitted):
+        archive.forget(arrival)
+        return replace(admitted, decision="identical")
+    return _write_accounts(tx, admitted, settings, named)
+
+
+def _arrivals_from(tx: Transaction) -> datetime | None:
+    row = tx.live(DEMO_RUN_CONFIG, run_id=SYSTEM_RUN).filter(pl.col("active_run_id") == tx.run_id)
+    return row["arrivals_from"][0] if row.height else None
+
+
+def _microseconds(moment: datetime) -> int:
+    return int((moment - datetime.fromtimestamp(0, tz=moment.tzinfo)).total_seconds() * 1_000_000)
+
+
+def _repeats_the_newest(tx: Transaction, arrival: Arrival) -> bool:
+    """Whether the newest admitted file of its feed and retailer had the same content, and all of it was used."""
+    tx.ensure(ARRIVALS)
+    newest = tx.connection.execute(
+        "SELECT file_hash, rows_dead_lettered = 0 AND decision <> 'rejected' "
+        f"FROM {ARRIVALS.name} WHERE run_id = ? AND feed = ? AND retailer = ? ORDER BY received_at DESC LIMIT 1",
+        [tx.run_id, arrival.feed, arrival.retailer],
+    ).fetchone()
+    return newest is not None and newest[0] == arrival.file_hash and bool(newest[1])
+
+
+def _write_rows(
+    tx: Transaction, arrival: Arrival, feed: FeedContract, read: ReadFile, provenance: Provenance
+) -> Admitted:
+    appended = []
+    letters = _dead_letters(tx, arrival, feed, read, provenance)
+    for target in feed.targets:
+        _offer(tx, arrival, target, read)
+        scope = replace(EVER, complete=False)
+        if feed.day_in_key and read.first_day is not None and read.last_day is not None:
+            scope = Scope(read.first_day, read.last_day, arrival.retailer, complete=False)
+        appended.append(tx.kernel.append(target.contract, tx.run_id, scope, provenance, letters))
+        letters = None
+    accepted, duplicate = sum(a.appended for a in appended), sum(a.unchanged for a in appended)
+    dead = sum(a.rejected for a in appended)
+    if read.received != accepted + duplicate + dead:
+        raise ContractBroken(
+            f"{arrival.file_name}: {read.received} rows received, but {accepted} + {duplicate} + {dead} accounted for."
+        )
+    return Admitted(
+        arrival=arrival,
+        decision="correction"
+        if any(_corrects(tx, t, a, read) for t, a in zip(feed.targets, appended, strict=True))
+        else "new",
+        received=read.received,
+        accepted=accepted,
+        duplicate=duplicate,
+        dead_lettered=dead,
+        days=tuple(sorted({day for a in appended for day in a.days})),
+        stores=tuple(sorted({store for a in appended for store in a.stores})),
+        appended=tuple(appended),
+        ignored_columns=read.ignored,
+    )
+
+
+def _offer(tx: Transaction, arrival: Arrival, target: Target, read: ReadFile) -> None:
+    """Stage the rows of one log."""
+    given: dict[str, object] = {
+        "retailer": arrival.retailer,
+        "source_file": arrival.file_name,
+        "source_file_hash": arrival.file_hash,
+        "received_at": arrival.received_at,
+    }
+    fixed = {"is_degraded": "false", "degraded_reasons": "CAST([] AS VARCHAR[])", "model_version": "NULL::VARCHAR"}
+    columns = ", ".join(
+        f'? AS "{name}"' if name in given else f'{fixed.get(name, chr(34) + name + chr(34))} AS "{name}"'
+        for name in target.contract.body
+    )
+    condition = "error_code IS NULL" + (f' AND "{target.only_with}" IS NOT NULL' if target.only_with else "")
+    tx.kernel.offer(
+        target.contract,
+        f"SELECT {columns}, file_row_number + 1 AS ordinal "
+        f"FROM read_parquet({path_literal(read.rows)}, file_row_number = true) WHERE {condition}",
+        [given[name] for name in target.contract.body if name in given],
+    )
+
+
+def _dead_letters(
+    tx: Transaction, arrival: Arrival, feed: FeedContract, read: ReadFile, provenance: Provenance
+) -> pl.DataFrame:
+    """Refused rows. `source_row` counts data rows from 1, as the parser counts them: broken lines are counted too."""
+    if not read.refused:
+        return pl.DataFrame(schema=DEAD_LETTER)
+    report = '"report_id"' if any(c.name == "report_id" for c in feed.columns) else "NULL"
+    refused = tx.query(
+        f"SELECT business_day, {report} AS report_id, file_row_number AS place, raw_payload, error_code, error "
+        f"FROM read_parquet({path_literal(read.rows)}, file_row_number = true) WHERE error_code IS NOT NULL"
+    )
+    # The nth broken line (from 0) at place p has p - 1 - n rows before it.
+    gaps = pl.Series([place - 1 - n for n, (place, _, _) in enumerate(read.broken)], dtype=pl.Int64)
+    rows = refused.select(
+        "business_day",
+        "report_id",
+        source_row=pl.col("place") + 1 + gaps.search_sorted(refused["place"], side="right").cast(pl.Int64),
+        raw_payload="raw_payload",
+        error_code="error_code",
+        error="error",
+    )
+    broken = pl.DataFrame(
+        {
+            "source_row": [place for place, _, _ in read.broken],
+            "raw_payload": [line for _, line, _ in read.broken],
+            "error": [f"The line has no row ({error}): correct it." for _, _, error in read.broken],
+        },
+        schema={"source_row": pl.Int64, "raw_payload": pl.String, "error": pl.String},
+    ).with_columns(error_code=pl.lit("broken_line"))
+    together = pl.concat([rows, broken], how="diagonal_relaxed")
+    return together.with_columns(retailer=pl.lit(arrival.retailer), source=pl.lit(provenance.source)).select(
+        pl.col(name).cast(dtype) for name, dtype in DEAD_LETTER.items()
+    )
+
+
+def _corrects(tx: Transaction, target: Target, appended: Appended, read: ReadFile) -> bool:
+    """Whether accepted rows restate known facts, or add some to an interval of a store that was known already."""
+    if not appended.appended:
+        return False
+    log, days = target.contract.name, [appended.days[0], appended.days[-1]]
+    written = "SELECT max(written_to) FROM append_batches WHERE log_name = ? AND run_id = ?"
+    batch = f"SELECT batch_id FROM append_batches WHERE log_name = ? AND run_id = ? AND written_to = ({written})"
+    parameters: list[object] = [log, tx.run_id, log, tx.run_id]
+    mine = f"run_id = ? AND business_day BETWEEN ? AND ? AND batch_id = ({batch})"
+    scope: list[object] = [tx.run_id, *days, *parameters]
+    if tx.connection.execute(f"SELECT 1 FROM {log} WHERE {mine} AND version > 1 LIMIT 1", scope).fetchone():
+        return True
+    if "ts" not in target.contract.key:
+        return False
+    others = mine.replace("batch_id =", "batch_id <>")
+    found = tx.connection.execute(
+        f"SELECT 1 FROM (SELECT DISTINCT retailer, store_id, ts FROM {log} WHERE {mine}) "
+        f"SEMI JOIN (SELECT retailer, store_id, ts FROM {log} WHERE {others}) USING (retailer, store_id, ts) LIMIT 1",
+        [*scope, *scope],
+    ).fetchone()
+    return found is not None
+
+
+def _says_nothing_new(tx: Transaction, admitted: Admitted) -> bool:
+    """Whether a file that arrived before came to exactly the same end, and changed nothing now."""
+    if admitted.accepted:
+        return False
+    known = tx.live(ARRIVALS).filter(
+        pl.col("feed") == admitted.arrival.feed,
+        pl.col("retailer") == admitted.arrival.retailer,
+        pl.col("file_hash") == admitted.arrival.file_hash,
+    )
+    return known.height > 0 and (
+        admitted.dead_lettered == known["rows_dead_lettered"][0]
+        and (admitted.decision == "rejected") == (known["decision"][0] == "rejected")
+        and (admitted.decision != "rejected" or admitted.reason == known["decision_reason"][0])
+    )
+
+
+def _write_accounts(tx: Transaction, admitted: Admitted, settings: Settings, provenance: Provenance) -> Admitted:
+    arrival = admitted.arrival
+    zone = settings.retailers[arrival.retailer].zone
+    account = pl.DataFrame(
+        {
+            "retailer": [arrival.retailer],
+            "business_day": [arrival.received_at.astimezone(zone).date()],
+            "feed": [arrival.feed],
+            "file_hash": [arrival.file_hash],
+            "file_name": [arrival.file_name],
+            "byte_size": [arrival.byte_size],
+            "received_at": [arrival.received_at],
+            "rows_received": [admitted.received],
+            "rows_accepted": [admitted.accepted],
+            "rows_duplicate": [admitted.duplicate],
+            "rows_dead_lettered": [admitted.dead_lettered],
+            "days_touched": [[day.isoformat() for day in admitted.days]],
+            "decision": [admitted.decision],
+            "decision_reason": [admitted.reason],
+        },
+        schema_overrides={"days_touched": pl.List(pl.String), "decision_reason": pl.String},
+    )
+    written = tx.append(ARRIVALS, account, replace(EVER, complete=False), provenance)
+    return replace(admitted, appended=(*admitted.appended, written))

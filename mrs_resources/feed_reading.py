@@ -1,0 +1,226 @@
+"""Reading one archived file, without the warehouse: every row typed, or refused with its reason.
+
+The result lies in a Parquet file in scratch, so that a file of any size needs little memory, and nothing that is wrong
+with a file can break a transaction on the warehouse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import duckdb
+
+from mrs_assets.contracts.errors import FeedRejected
+from mrs_assets.contracts.feed import AdmissionRule, FeedContract
+from mrs_assets.contracts.settings import Settings
+from mrs_resources.archive import Archive, Arrival, scratch_directory
+from mrs_resources.file_layout import BROKEN_LINES, Layout, layout_of, path_literal, text_literal
+from mrs_resources.file_reader import PlainFile, plain_file
+from mrs_resources.typed_cells import Problem, Reading, trimmed, typed_cell
+
+MEMORY_LIMIT = "1GB"
+_FILE_FAULTS = (
+    duckdb.InvalidInputException,
+    duckdb.ConversionException,
+    duckdb.BinderException,
+    duckdb.SerializationException,
+    duckdb.NotImplementedException,
+)
+_PROBLEM_COLUMNS = ("error_code", "error", "raw_payload")
+
+
+@dataclass(frozen=True)
+class ReadFile:
+    """What a file holds.
+
+    Attributes:
+        rows: Parquet file: the feed's canonical columns, `business_day`, and `error_code`, `error`, `raw_payload`
+            where the row is refused; in the order of the file.
+        received, refused: number of rows, broken lines included.
+        first_day, last_day: business days of the rows that are not refused; None where there are none.
+        broken: broken lines: (place among the file's rows, line as it stood, what is wrong).
+        ignored: columns that nothing was read from.
+    """
+
+    rows: Path
+    received: int
+    refused: int
+    first_day: date | None
+    last_day: date | None
+    broken: tuple[tuple[int, str, str], ...]
+    ignored: tuple[str, ...]
+
+
+@contextmanager
+def read_file(archive: Archive, arrival: Arrival, settings: Settings, feed: FeedContract) -> Iterator[ReadFile]:
+    """Read an archived file; what is read is there for the time of the `with` block.
+
+    Raises:
+        FeedRejected: nothing of the file can be used.
+    """
+    with scratch_directory(archive) as directory:
+        scratch = Path(directory)
+        file = plain_file(archive.content(arrival), scratch)
+        with _connection(scratch) as connection:
+            try:
+                layout = layout_of(file, feed, _configured(settings, feed, arrival.retailer), connection)
+                read = _read(
+                    connection, scratch / "rows.parquet", layout, feed, _sender(settings, arrival, file), arrival
+                )
+            except _FILE_FAULTS as error:
+                reason = str(error).splitlines()[0][:500].replace(str(file.path), arrival.file_name)
+                raise FeedRejected(
+                    f"The file cannot be read ({reason}).", code="unreadable", remedy="Correct it and send it again."
+                ) from error
+        yield read
+
+
+def survey(archive: Archive, arrival: Arrival, settings: Settings, feed: FeedContract) -> tuple[date, date] | None:
+    """First and last business day that a file speaks of; None where no row can be used."""
+    try:
+        with read_file(archive, arrival, settings, feed) as read:
+            if read.first_day is None or read.last_day is None:
+                return None
+            return read.first_day, read.last_day
+    except FeedRejected:
+        return None
+
+
+@dataclass(frozen=True)
+class _Sender:
+    reading: Reading
+    first_day: date
+    last_day: date
+
+
+def _configured(settings: Settings, feed: FeedContract, retailer: str) -> dict[str, str]:
+    if feed.name == "sales":
+        return dict(settings.retailers[retailer].columns)
+    return dict(settings.feeds[feed.name].columns) if feed.name in settings.feeds else {}
+
+
+def _sender(settings: Settings, arrival: Arrival, file: PlainFile) -> _Sender:
+    """How the retailer's cells read. Only CSV writes numbers as people do."""
+    retailer = settings.retailers[arrival.retailer]
+    sign = retailer.decimal_sign if file.kind == "csv" else "."
+    last_day = settings.calendar.last_day or date(9999, 1, 1)
+    return _Sender(Reading(retailer.timezone, sign), settings.calendar.first_day, last_day)
+
+
+@contextmanager
+def _connection(scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    connection = duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "temp_directory": str(scratch / "spill")})
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        yield connection
+    finally:
+        connection.close()
+
+
+def _read(
+    connection: duckdb.DuckDBPyConnection,
+    target: Path,
+    layout: Layout,
+    feed: FeedContract,
+    sender: _Sender,
+    arrival: Arrival,
+) -> ReadFile:
+    query = rows_sql(layout, feed, sender, arrival)
+    connection.execute(f"COPY ({query}) TO {text_literal(str(target))} (FORMAT parquet, COMPRESSION zstd)")
+    rows, refused, first, last = connection.execute(
+        "SELECT count(*), count(error_code), min(business_day) FILTER (error_code IS NULL), "
+        f"max(business_day) FILTER (error_code IS NULL) FROM read_parquet({path_literal(target)})"
+    ).fetchall()[0]
+    broken = _broken_lines(connection)
+    return ReadFile(
+        rows=target,
+        received=int(rows) + len(broken),
+        refused=int(refused) + len(broken),
+        first_day=first,
+        last_day=last,
+        broken=broken,
+        ignored=layout.ignored,
+    )
+
+
+def rows_sql(layout: Layout, feed: FeedContract, sender: _Sender, arrival: Arrival) -> str:
+    """SQL of a file's rows, typed, each with what is wrong with it: text → values → problem → reason."""
+    texts, values, problems = _columns(layout, feed, sender.reading)
+    day = _business_day(feed, sender)
+    problems += _calendar_rule(feed, sender, arrival)
+    problems += [Problem(r.error_code, r.refuses, _rule_message(r)) for r in feed.rules]
+    names = [column.name for column in feed.columns]
+    which = " ".join(f"WHEN {p.condition} THEN {place}" for place, p in enumerate(problems))
+    codes = " ".join(f"WHEN {place} THEN {text_literal(p.code)}" for place, p in enumerate(problems))
+    messages = " ".join(f"WHEN {place} THEN {p.message}" for place, p in enumerate(problems))
+    quoted = ", ".join(f'"{name}"' for name in names)
+    return (
+        f"SELECT {quoted}, business_day, CASE problem {codes} END AS error_code, CASE problem {messages} END AS error, "
+        f"CASE WHEN problem IS NOT NULL THEN {layout.raw} END AS raw_payload "
+        f"FROM (SELECT *, CASE {which} END AS problem "
+        f"FROM (SELECT *, {day} AS business_day "
+        f"FROM (SELECT *, {', '.join(values)} FROM (SELECT *, {', '.join(texts)} FROM {layout.rows}))))"
+    )
+
+
+def _columns(layout: Layout, feed: FeedContract, reading: Reading) -> tuple[list[str], list[str], list[Problem]]:
+    texts, values, problems = [], [], []
+    if layout.broken is not None:
+        problems.append(Problem("bad_json", layout.broken, "'The line is not one JSON object: correct it.'"))
+    for column in feed.columns:
+        text = f'"text of {column.name}"'
+        cell = trimmed(layout.cells[column.name]) if column.name in layout.cells else "CAST(NULL AS VARCHAR)"
+        if column.default is not None and (column.name not in layout.cells or column.default_when_blank):
+            cell = f"coalesce({cell}, {text_literal(column.default)})"
+        texts.append(f"{cell} AS {text}")
+        typed = typed_cell(column, text, layout.names.get(column.name, column.name), reading)
+        values.append(f'{typed.value} AS "{column.name}"')
+        problems += [_over_values(p, column.name, typed.value) for p in typed.problems]
+    return texts, values, problems
+
+
+def _over_values(problem: Problem, name: str, value: str) -> Problem:
+    """The same condition over the value that was computed, instead of computing it again."""
+    return Problem(problem.code, problem.condition.replace(f"{value} IS NULL", f'"{name}" IS NULL'), problem.message)
+
+
+def _business_day(feed: FeedContract, sender: _Sender) -> str:
+    if feed.day_of is None:
+        return f"DATE '{sender.first_day.isoformat()}'"
+    kind = next(column.kind for column in feed.columns if column.name == feed.day_of)
+    if kind == "day":
+        return f'"{feed.day_of}"'
+    return f'CAST(timezone({text_literal(sender.reading.timezone)}, "{feed.day_of}") AS DATE)'
+
+
+def _calendar_rule(feed: FeedContract, sender: _Sender, arrival: Arrival) -> list[Problem]:
+    if feed.day_of is None:
+        return []
+    last = min(sender.last_day, (arrival.received_at + timedelta(days=feed.days_ahead)).date())
+    span = f"DATE '{sender.first_day.isoformat()}' AND DATE '{last.isoformat()}'"
+    message = (
+        f"{feed.day_of} is outside of the calendar, {sender.first_day} to {last}: correct it, or widen [calendar] in "
+        "feeds.toml and send the file again."
+    )
+    return [Problem("day_outside_calendar", f"business_day NOT BETWEEN {span}", text_literal(message))]
+
+
+def _rule_message(rule: AdmissionRule) -> str:
+    return text_literal(rule.message)
+
+
+def _broken_lines(connection: duckdb.DuckDBPyConnection) -> tuple[tuple[int, str, str], ...]:
+    """Lines that have no row, in order: their place among the file's rows counts from 1 after the header."""
+    known = connection.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = ?", [BROKEN_LINES]).fetchall()
+    if not known[0][0]:
+        return ()
+    found: Sequence[tuple[int, str, str]] = connection.execute(
+        "SELECT line - 1, coalesce(trim(any_value(csv_line), chr(10)), ''), "
+        f"string_agg(DISTINCT error_message, '; ' ORDER BY error_message) FROM {BROKEN_LINES} "
+        "GROUP BY line ORDER BY line"
+    ).fetchall()
+    return tuple((int(place), line, error) for place, line, error in found)

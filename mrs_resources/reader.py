@@ -1,0 +1,265 @@
+"""Reads the published snapshot: for commands, notebooks and pages, which never open the warehouse itself."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from mrs_assets.contracts.contract import Contract
+from mrs_assets.contracts.errors import UnknownName, UserMistake
+from mrs_assets.contracts.logs.catalogue import LOGS, find
+from mrs_assets.contracts.logs.edits import USER_EVENT_EDITS
+from mrs_assets.contracts.logs.events import EVENTS
+from mrs_assets.contracts.views import MINORITY_REPORTS, Fold, View, find_view
+from mrs_resources.backend import MEMORY_LIMIT
+from mrs_resources.hydrator import fold_of
+from mrs_resources.kernel import quoted
+from mrs_resources.log_store import FIRST_RUN, SYSTEM_RUN
+from mrs_resources.published_sql import live_rows_sql
+from mrs_resources.publisher import DATABASE, LINK
+
+_ERRORS = "_errors"
+_SPREADSHEET_FORMULA = r"^[=+\-@\t\r]"
+_Query = tuple[str, dict[str, object]]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Everything the system said of one report.
+
+    Attributes:
+        current: its row of `minority_reports`, or no row where it is not live.
+        sources: field group → the log that supplied it; None: nobody did.
+        evidence: the newest attribution's evidence, parsed; None where there is none.
+        logs: log → every row about the report or its events, sorted by key and version, corrections included.
+    """
+
+    current: pl.DataFrame
+    sources: dict[str, str | None]
+    evidence: Any
+    logs: dict[str, pl.DataFrame]
+
+
+class SnapshotReader:
+    """Opens the published snapshot for one query at a time.
+
+    Attributes:
+        folds: how the views are computed as of an instant.
+    """
+
+    def __init__(self, home: Path, folds: Sequence[Fold]) -> None:
+        self._link = home / LINK
+        self.folds = tuple(folds)
+
+    def show(
+        self,
+        name: str,
+        *,
+        as_of: datetime | None = None,
+        live: bool = False,
+        where: str | None = None,
+        limit: int | None = None,
+    ) -> pl.DataFrame:
+        """Rows of a view, a log or a dead-letter log, sorted by key.
+
+        Args:
+            name: `reports`, `events`, a log's table name or glossary code, or `<log>_errors`.
+            as_of: what was known at this instant, in the namespace that was current then.
+            live: of a log, only what is true; otherwise every appended row.
+            where: an SQL condition over the columns; it can read nothing but the snapshot and write nothing.
+            limit: at most so many rows.
+
+        Raises:
+            UnknownName: there is no such view or log.
+            UserMistake: nothing is published, or the condition is not valid SQL.
+        """
+        if as_of is not None and as_of.tzinfo is None:
+            raise UserMistake("An instant needs a time zone.", remedy="Write 2024-05-01T08:00:00Z, for example.")
+        with self._opened() as connection:
+            sql, parameters = self._source(connection, name, as_of, live)
+            sql = f"SELECT * FROM ({sql})"
+            if where:
+                sql += f"\nWHERE (\n{where}\n)"
+            sql += f" ORDER BY {self._order(name)}"
+            if limit is not None:
+                sql += f" LIMIT {int(limit)}"
+            return _run(connection, sql, parameters)
+
+    def explain(self, report_id: str) -> Explanation:
+        """Every row of every log about one report, and how its current row came about.
+
+        Raises:
+            UnknownName: no log has ever heard of the report.
+            UserMistake: nothing is published.
+        """
+        with self._opened() as connection:
+            run_id = _run_id(connection, None)
+            logs = {}
+            for contract in LOGS:
+                if "report_id" in contract.body and _has_table(connection, contract.name):
+                    logs[contract.name] = _rows_about(connection, contract, run_id, "report_id", [report_id])
+            if not any(frame.height for frame in logs.values()):
+                raise UnknownName(f"No log knows a report {report_id!r}.", remedy="`mrs show reports` lists them.")
+            groups = sorted(
+                {
+                    g
+                    for frame in logs.values()
+                    if "report_group_id" in frame.columns
+                    for g in frame["report_group_id"]
+                    if g
+                }
+            )
+            for contract in (EVENTS, USER_EVENT_EDITS):
+                if _has_table(connection, contract.name):
+                    logs[contract.name] = _rows_about(connection, contract, run_id, "report_group_id", groups)
+            current = _run(
+                connection,
+                f"SELECT * FROM {MINORITY_REPORTS.name} WHERE report_id = $report_id",
+                {"report_id": report_id},
+            )
+        first = current.row(0, named=True) if current.height else {}
+        sources = {group.name: first.get(f"source_used_{group.name}") for group in MINORITY_REPORTS.groups}
+        return Explanation(current, sources, _parsed(first.get("supporting_evidence")), logs)
+
+    @contextmanager
+    def _opened(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        file = self._link.resolve() / DATABASE
+        if not file.exists():
+            raise UserMistake("Nothing has been published yet.", remedy="Run `mrs tick` first.")
+        with tempfile.TemporaryDirectory(prefix="mrs-spill-") as spill:
+            config = {"memory_limit": MEMORY_LIMIT, "temp_directory": spill}
+            connection = duckdb.connect(str(file), read_only=True, config=config)
+            try:
+                connection.execute(
+                    "SET TimeZone = 'UTC'; SET enable_external_access = false; SET lock_configuration = true"
+                )
+                yield connection
+            finally:
+                connection.close()
+
+    def _source(self, connection: duckdb.DuckDBPyConnection, name: str, as_of: datetime | None, live: bool) -> _Query:
+        view = _view(name)
+        if view is not None:
+            return self._view_source(connection, view, as_of)
+        parameters: dict[str, object] = {"run_id": _run_id(connection, as_of), "as_of": _settled(connection, as_of)}
+        condition = (
+            f"run_id IN ($run_id, '{SYSTEM_RUN}') AND ($as_of IS NULL OR written_at <= CAST($as_of AS TIMESTAMPTZ))"
+        )
+        contract = find(name.removesuffix(_ERRORS))
+        table = contract.name + (_ERRORS if name.endswith(_ERRORS) else "")
+        if not _has_table(connection, table):
+            raise UnknownName(f"{table} has no row yet: nothing was ever written to it.")
+        if live and table == contract.name:
+            return live_rows_sql(contract, condition), parameters
+        return f"SELECT * FROM {table} WHERE {condition}", parameters
+
+    def _view_source(self, connection: duckdb.DuckDBPyConnection, view: View, as_of: datetime | None) -> _Query:
+        if as_of is None:
+            return f"SELECT * FROM {view.name}", {}
+        fold = fold_of(self.folds, view)
+        return fold.as_of, {"run_id": _run_id(connection, as_of), "as_of": _settled(connection, as_of)}
+
+    def _order(self, name: str) -> str:
+        view = _view(name)
+        if view is not None:
+            return f'"{view.key}"'
+        if name.endswith(_ERRORS):
+            return "written_at, source, source_row, raw_payload"
+        return quoted([*find(name).key, "run_id", "version"])
+
+
+def safe_for_spreadsheets(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame as CSV cells that no spreadsheet runs as a formula.
+
+    Text that begins with `=`, `+`, `-`, `@`, a tab or a carriage return gets an apostrophe before it (OWASP, "CSV
+    injection"). Lists become text, their items separated by `; `.
+    """
+    lists = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.List)]
+    joined = frame.with_columns(pl.col(name).cast(pl.List(pl.String)).list.join("; ") for name in lists)
+    texts = [name for name, dtype in joined.schema.items() if dtype == pl.String]
+    return joined.with_columns(
+        pl.when(pl.col(name).str.contains(_SPREADSHEET_FORMULA))
+        .then("'" + pl.col(name))
+        .otherwise(pl.col(name))
+        .alias(name)
+        for name in texts
+    )
+
+
+def _view(name: str) -> View | None:
+    try:
+        return find_view(name)
+    except UnknownName:
+        return None
+
+
+def _run(connection: duckdb.DuckDBPyConnection, sql: str, parameters: dict[str, object]) -> pl.DataFrame:
+    """Run exactly one statement.
+
+    Raises:
+        UserMistake: the text does not parse, names what is not there, or is more than one statement.
+    """
+    try:
+        statements = connection.extract_statements(sql)
+        if len(statements) != 1:
+            raise UserMistake("The condition holds more than one statement.")
+        frame = connection.execute(statements[0], parameters).pl()
+    except duckdb.Error as error:
+        raise UserMistake(f"The snapshot cannot be read with that condition: {error}") from None
+    zones = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Datetime) and dtype.time_zone]
+    return frame.with_columns(pl.col(zones).dt.convert_time_zone("UTC")) if zones else frame
+
+
+def _rows_about(
+    connection: duckdb.DuckDBPyConnection, contract: Contract, run_id: str, column: str, subjects: list[str]
+) -> pl.DataFrame:
+    order = quoted([*contract.key, "version"])
+    return _run(
+        connection,
+        f'SELECT * FROM {contract.name} WHERE run_id = $run_id AND "{column}" IN (SELECT unnest($subjects)) ORDER BY {order}',
+        {"run_id": run_id, "subjects": subjects},
+    )
+
+
+def _run_id(connection: duckdb.DuckDBPyConnection, as_of: datetime | None) -> str:
+    """The namespace that was current at an instant."""
+    if not _has_table(connection, "demo_run_config"):
+        return FIRST_RUN
+    row = connection.execute(
+        "SELECT active_run_id FROM demo_run_config WHERE run_id = $run_id "
+        "AND ($as_of IS NULL OR written_at <= CAST($as_of AS TIMESTAMPTZ)) ORDER BY version DESC LIMIT 1",
+        {"run_id": SYSTEM_RUN, "as_of": as_of},
+    ).fetchone()
+    return str(row[0]) if row else FIRST_RUN
+
+
+def _settled(connection: duckdb.DuckDBPyConnection, as_of: datetime | None) -> datetime | None:
+    """The newest instant by then at which no append was half written."""
+    if as_of is None:
+        return None
+    row = connection.execute("SELECT max(written_to) FROM append_batches WHERE written_to <= $as_of", {"as_of": as_of})
+    found = row.fetchone()
+    return found[0] if found and found[0] is not None else as_of
+
+
+def _has_table(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
+    found = connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [name]).fetchone()
+    return found is not None
+
+
+def _parsed(text: str | None) -> Any:
+    if text is None:
+        return None
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text

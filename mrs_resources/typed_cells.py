@@ -1,0 +1,254 @@
+"""Cells as text to typed values, as SQL: one expression per column, and what is wrong with a cell that does not read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mrs_assets.contracts.feed import FeedColumn
+from mrs_resources.file_layout import text_literal
+
+_BLANKS = " \t\r\n\u00a0\ufeff"
+_CONTROL = r"[\x00-\x1f\x7f-\x9f]"
+_DAY = r"\d{4}-\d{2}-\d{2}"
+_INSTANT = rf"{_DAY}([T ]\d{{2}}:\d{{2}}(:\d{{2}}(\.\d{{1,9}})?)?( ?(Z|[+-]\d{{2}}(:?\d{{2}})?))?)?"
+_POINT_GROUPED = r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?"
+_COMMA_BOTH_SIGNS = r"[+-]?\d{1,3}(\.\d{3})+,\d+"
+_COMMA_GROUPED = r"[+-]?(\d{1,3}(\.\d{3})+|\d*)(,\d+)?"
+_POINT_BOTH_SIGNS = r"[+-]?\d{1,3}(,\d{3})+\.\d+"
+_NOT_FINITE = r"[+-]?(nan|inf|infinity)"
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What can be wrong with a row.
+
+    Attributes:
+        code: short code in the dead-letter log.
+        condition: SQL; true where it is wrong.
+        message: SQL of what to tell the sender.
+    """
+
+    code: str
+    condition: str
+    message: str
+
+
+@dataclass(frozen=True)
+class TypedCell:
+    """A column as SQL: `value` over the trimmed text, and what is wrong where it does not read."""
+
+    value: str
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How cells of one sender read.
+
+    Attributes:
+        timezone: IANA zone of times without an offset.
+        decimal_sign: `.` or `,`.
+    """
+
+    timezone: str
+    decimal_sign: str
+
+
+def trimmed(cell: str) -> str:
+    """SQL: a cell without surrounding white space; blank is NULL."""
+    return f"nullif(trim({cell}, {text_literal(_BLANKS)}), '')"
+
+
+def typed_cell(column: FeedColumn, text: str, name: str, reading: Reading) -> TypedCell:
+    """A column's typed value and problems.
+
+    Args:
+        text: SQL of the trimmed text.
+        name: the file's name for the column, for messages.
+    """
+    cell = _KINDS[column.kind](column, text, name, reading)
+    problems = list(cell.problems)
+    if column.filled:
+        problems.insert(0, _problem(f"empty_{column.kind}", f"{text} IS NULL", f"{name} is empty: send a value."))
+    return TypedCell(cell.value, tuple(problems))
+
+
+def instant_sql(text: str, timezone: str) -> str:
+    """SQL: an ISO 8601 text as TIMESTAMPTZ; NULL where it is not one.
+
+    Without an offset it is local time. A time that the clocks skip reads as the moment when they have moved on; a time
+    that they repeat reads as the second of the two.
+    """
+    upper = f"upper({text})"
+    minutes = f"CASE WHEN substr({upper}, 17, 1) IN (':', '') THEN {upper} ELSE substr({upper}, 1, 16) || ':00' || substr({upper}, 17) END"
+    has_offset = f"length({text}) > 16 AND regexp_matches({upper}, '(Z|[+-]\\d{{2}}(:?\\d{{2}})?)$')"
+    local = f"timezone({text_literal(timezone)}, TRY_CAST({upper} AS TIMESTAMP))"
+    return (
+        f"CASE WHEN NOT regexp_full_match({upper}, '{_INSTANT}') THEN NULL "
+        f"WHEN {has_offset} THEN TRY_CAST({minutes} AS TIMESTAMPTZ) ELSE {local} END"
+    )
+
+
+def _problem(code: str, condition: str, message: str, value: str | None = None) -> Problem:
+    told = text_literal(message)
+    if value is not None:
+        told = f"replace({told}, '{{}}', left(coalesce({value}, ''), 80))"
+    return Problem(code, condition, told)
+
+
+def _unread(code: str, text: str, value: str, message: str) -> Problem:
+    return _problem(code, f"{text} IS NOT NULL AND {value} IS NULL", message, text)
+
+
+def _id(column: FeedColumn, text: str, name: str, _: Reading) -> TypedCell:
+    return TypedCell(
+        text,
+        (
+            _problem("id_too_long", f"length({text}) > 256", f"{name} is longer than 256 characters: shorten it."),
+            _problem(
+                "control_characters",
+                f"regexp_matches({text}, '{_CONTROL}')",
+                f"{name} holds control characters such as a line break: remove them.",
+            ),
+        ),
+    )
+
+
+def _text(column: FeedColumn, text: str, name: str, _: Reading) -> TypedCell:
+    too_long = f"{name} is longer than {column.longest} characters: shorten it."
+    return TypedCell(text, (_problem("text_too_long", f"length({text}) > {column.longest}", too_long),))
+
+
+def _uuid(column: FeedColumn, text: str, name: str, _: Reading) -> TypedCell:
+    value = f"CAST(TRY_CAST({text} AS UUID) AS VARCHAR)"
+    return TypedCell(value, (_unread("not_a_uuid", text, value, f"{name} is {{}}: send a UUID."),))
+
+
+def _decimal_text(text: str, sign: str) -> str:
+    """SQL: a number with its group separators taken out and a decimal point; NULL where that would be a guess."""
+    without = {
+        ",": f"replace({text}, ',', '')",
+        ".": f"replace(replace({text}, '.', ''), ',', '.')",
+    }
+    if sign == ".":
+        return (
+            f"CASE WHEN NOT contains({text}, ',') THEN {text} "
+            f"WHEN regexp_full_match({text}, '{_POINT_GROUPED}') THEN {without[',']} "
+            f"WHEN regexp_full_match({text}, '{_COMMA_BOTH_SIGNS}') THEN {without['.']} END"
+        )
+    return (
+        f"CASE WHEN regexp_full_match({text}, '{_COMMA_GROUPED}') THEN {without['.']} "
+        f"WHEN regexp_full_match({text}, '{_POINT_BOTH_SIGNS}') THEN {without[',']} "
+        f"WHEN NOT contains({text}, ',') AND NOT contains({text}, '.') THEN {text} END"
+    )
+
+
+def _amount(column: FeedColumn, text: str, name: str, reading: Reading) -> TypedCell:
+    plain = _decimal_text(text, reading.decimal_sign)
+    value = f"TRY_CAST({plain} AS DECIMAL(18, 4))"
+    large = f"TRY_CAST({plain} AS DOUBLE) IS NOT NULL"
+    unread = f"{text} IS NOT NULL AND {value} IS NULL"
+    return TypedCell(
+        value,
+        (
+            _problem(
+                "not_finite",
+                f"{unread} AND regexp_full_match({text}, '{_NOT_FINITE}', 'i')",
+                f"{name} is {{}}: send a number, or leave it empty when there is none.",
+                text,
+            ),
+            _problem("number_out_of_range", f"{unread} AND {large}", f"{name} is {{}}: beyond ± 10^14.", text),
+            _problem(
+                "not_a_number",
+                unread,
+                f"{name} is {{}}: send a number with a decimal {'point' if reading.decimal_sign == '.' else 'comma'}, "
+                "or set decimal_sign in feeds.toml.",
+                text,
+            ),
+        ),
+    )
+
+
+def _number(column: FeedColumn, text: str, name: str, reading: Reading) -> TypedCell:
+    read = f"TRY_CAST({_decimal_text(text, reading.decimal_sign)} AS DOUBLE)"
+    value = f"(round({read}, 6) + 0.0)"
+    return TypedCell(
+        value,
+        (
+            _problem("not_finite", f"NOT isfinite({read})", f"{name} is {{}}: send a finite number.", text),
+            _unread("not_a_number", text, read, f"{name} is {{}}: send a number."),
+        ),
+    )
+
+
+def _instant(column: FeedColumn, text: str, name: str, reading: Reading) -> TypedCell:
+    value = instant_sql(text, reading.timezone)
+    remedy = "send ISO 8601, such as 2024-03-05, 2024-03-05 14:30:00 (local) or 2024-03-05T14:30:00Z."
+    return TypedCell(value, (_unread("bad_timestamp", text, value, f"{name} is {{}}: {remedy}"),))
+
+
+def _day(column: FeedColumn, text: str, name: str, reading: Reading) -> TypedCell:
+    local = f"CAST(timezone({text_literal(reading.timezone)}, {instant_sql(text, reading.timezone)}) AS DATE)"
+    value = f"CASE WHEN length({text}) = 10 AND regexp_full_match({text}, '{_DAY}') THEN TRY_CAST({text} AS DATE) ELSE {local} END"
+    return TypedCell(value, (_unread("bad_day", text, value, f"{name} is {{}}: send a date such as 2024-03-05."),))
+
+
+def _flag(column: FeedColumn, text: str, name: str, _: Reading) -> TypedCell:
+    value = (
+        f"CASE WHEN lower({text}) IN ('true', 't', 'yes', 'y', '1', '1.0') THEN true "
+        f"WHEN lower({text}) IN ('false', 'f', 'no', 'n', '0', '0.0') THEN false END"
+    )
+    return TypedCell(value, (_unread("not_a_boolean", text, value, f"{name} is {{}}: send true or false."),))
+
+
+def _choice(column: FeedColumn, text: str, name: str, _: Reading) -> TypedCell:
+    allowed = ", ".join(text_literal(choice) for choice in column.choices)
+    value = f"CASE WHEN lower({text}) IN ({allowed}) THEN lower({text}) END"
+    remedy = f"send one of {', '.join(column.choices)}."
+    return TypedCell(value, (_unread(f"unknown_{column.name}", text, value, f"{name} is {{}}: {remedy}"),))
+
+
+def _list_sql(text: str) -> str:
+    array = f"CASE WHEN json_valid({text}) THEN TRY_CAST({text} AS JSON) END"
+    as_json = f"TRY_CAST(from_json({array}, '[\"VARCHAR\"]') AS VARCHAR[])"
+    split = f"string_split(replace({text}, '|', ';'), ';')"
+    items = f"CASE WHEN left({text}, 1) = '[' THEN {as_json} ELSE {split} END"
+    return f"list_sort(list_distinct([trim(i) FOR i IN ({items}) IF trim(i) <> '']))"
+
+
+def _names(column: FeedColumn, text: str, name: str, _: Reading) -> TypedCell:
+    value = _list_sql(text)
+    return TypedCell(value, (_unread("bad_list", text, value, f"{name} is {{}}: send a JSON array, or a;b;c."),))
+
+
+def _weekdays(column: FeedColumn, text: str, name: str, _: Reading) -> TypedCell:
+    value = _list_sql(f"lower({text})")
+    known = ", ".join(text_literal(day) for day in WEEKDAYS)
+    bad = f"{text} IS NOT NULL AND ({value} IS NULL OR NOT list_has_all([{known}], {value}))"
+    return TypedCell(value, (_problem("bad_weekdays", bad, f"{name} is {{}}: send mon;tue;… of mon to sun.", text),))
+
+
+def _clock(column: FeedColumn, text: str, name: str, _: Reading) -> TypedCell:
+    value = (
+        f"CASE WHEN regexp_full_match({text}, '(([01]?\\d|2[0-3]):[0-5]\\d|24:00)(:00)?') "
+        f"THEN lpad(regexp_extract({text}, '^\\d+:\\d\\d'), 5, '0') END"
+    )
+    return TypedCell(value, (_unread("bad_clock", text, value, f"{name} is {{}}: send a local time such as 08:30."),))
+
+
+_KINDS: dict[str, Callable[[FeedColumn, str, str, Reading], TypedCell]] = {
+    "id": _id,
+    "text": _text,
+    "uuid": _uuid,
+    "amount": _amount,
+    "number": _number,
+    "instant": _instant,
+    "day": _day,
+    "flag": _flag,
+    "choice": _choice,
+    "names": _names,
+    "weekdays": _weekdays,
+    "clock": _clock,
+}

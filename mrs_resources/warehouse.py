@@ -1,0 +1,46 @@
+"""The resource through which assets, sensors and commands reach everything under one home directory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from mrs_resources.archive import Archive
+from mrs_resources.clock import Clock, utc_now
+from mrs_resources.log_store import LogStore
+from mrs_resources.model_store import ModelStore
+from mrs_resources.publisher import Publisher
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """Logs, archive, models and snapshots of one home directory.
+
+    Attributes:
+        home: the directory, `MRS_HOME`.
+        clock: where the time comes from; tests bring their own.
+    """
+
+    home: Path
+    clock: Clock = utc_now
+
+    @cached_property
+    def store(self) -> LogStore:
+        """The logs."""
+        return LogStore(self.home, self.clock)
+
+    @cached_property
+    def archive(self) -> Archive:
+        """Raw submissions, as received."""
+        return Archive(self.home)
+
+    @cached_property
+    def models(self) -> ModelStore:
+        """Trained artefacts."""
+        return ModelStore(self.home)
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        """Snapshots for readers."""
+        return Publisher(self.home)

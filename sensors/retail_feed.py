@@ -1,0 +1,95 @@
+"""Watches the inbox and what was admitted from it: new files are admitted, changed rows are replayed.
+
+Both sensors ask `mrs_assets.planning.intake` what waits, as `mrs tick` does. They keep no cursor: what is done is
+recorded in the logs themselves, so a sensor evaluation that fails loses nothing.
+"""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from mrs_assets.contracts.settings import Settings
+from mrs_assets.graph import CLOSING, INPUT_LOGS, STAGES, feed_logs
+from mrs_assets.planning.intake import admission_requests, record_planned, replay_plans
+from mrs_assets.planning.run_tags import ADMISSION_TAG, PLAN_TAG, STEP_TAG, admission_tags, step_tags
+from mrs_resources.warehouse import Warehouse
+
+SECONDS_BETWEEN_LOOKS = 30
+MAX_ATTEMPTS = 3
+"""A plan whose runs failed this often waits for a person: materialise its partitions by hand."""
+
+
+def retail_feed_sensor(settings: Settings, job_name: str) -> dg.SensorDefinition:
+    """Archives new files and asks for a run that admits them."""
+
+    @dg.sensor(
+        name="retail_feed",
+        job_name=job_name,
+        minimum_interval_seconds=SECONDS_BETWEEN_LOOKS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Archives what arrives in the inbox, by content, and starts its admission.",
+    )
+    def look(
+        context: dg.SensorEvaluationContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        requests = admission_requests(warehouse, settings)
+        if not requests:
+            yield dg.SkipReason("Nothing new in the inbox.")
+        for request in requests:
+            attempt = attempts(context.instance, {ADMISSION_TAG: request.request_id})
+            if attempt is not None:
+                yield dg.RunRequest(
+                    run_key=f"{request.request_id}-{attempt}",
+                    asset_selection=[dg.AssetKey(name) for name in feed_logs(request.feeds)],
+                    tags=admission_tags(request),
+                )
+
+    return look
+
+
+def replay_sensor(settings: Settings, job_name: str) -> dg.SensorDefinition:
+    """Plans what the admitted rows touch and asks for one run per rectangle."""
+
+    @dg.sensor(
+        name="replay",
+        job_name=job_name,
+        minimum_interval_seconds=SECONDS_BETWEEN_LOOKS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Replays exactly what new, late or corrected rows touch.",
+    )
+    def look(
+        context: dg.SensorEvaluationContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        plans = replay_plans(warehouse, settings, INPUT_LOGS, STAGES, CLOSING)
+        if not plans:
+            yield dg.SkipReason("Every admitted row is answered.")
+        for plan in plans:
+            for number, step in enumerate(plan.steps):
+                tags = {PLAN_TAG: plan.plan_id, STEP_TAG: str(number)}
+                if is_done(context.instance, tags):
+                    continue
+                attempt = attempts(context.instance, tags)
+                if attempt is not None:
+                    record_planned(warehouse, plan)
+                    yield dg.RunRequest(
+                        run_key=f"{plan.plan_id}-{number}-{attempt}",
+                        asset_selection=[dg.AssetKey(name) for name in step.assets],
+                        tags=step_tags(plan, number),
+                    )
+                break  # the next step waits for this one
+
+    return look
+
+
+def attempts(instance: dg.DagsterInstance, tags: dict[str, str]) -> int | None:
+    """Number of the next attempt at some work; None while one is under way or after too many failures."""
+    runs = instance.get_runs(dg.RunsFilter(tags=tags))
+    if any(not run.is_finished for run in runs):
+        return None
+    failed = sum(not run.is_success for run in runs)
+    return failed if failed < MAX_ATTEMPTS else None
+
+
+def is_done(instance: dg.DagsterInstance, tags: dict[str, str]) -> bool:
+    """Whether a run with these tags succeeded."""
+    return bool(instance.get_runs(dg.RunsFilter(tags=tags, statuses=[dg.DagsterRunStatus.SUCCESS]), limit=1))

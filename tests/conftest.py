@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from mrs_resources.log_store import LogStore
+
+
+class SteppingClock:
+    """A clock that a test moves: every reading is one second after the last."""
+
+    def __init__(self, now: datetime = datetime(2024, 6, 1, tzinfo=UTC)) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(seconds=1)
+        return self.now
+
+
+@pytest.fixture
+def clock() -> SteppingClock:
+    return SteppingClock()
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: SteppingClock) -> Iterator[LogStore]:
+    yield LogStore(tmp_path, clock)
