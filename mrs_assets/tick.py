@@ -19,6 +19,10 @@ Told = Callable[[str], None]
 """Is told, in words, what happens."""
 
 
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""Run configuration under which Dagster keeps its events to the instance."""
+
+
 @dataclass
 class TickResult:
     """What one tick did.
@@ -79,6 +83,7 @@ class Ticker:
             asset_selection=[dg.AssetKey(name) for name in assets],
             tags=tags,
             raise_on_error=False,
+            run_config=QUIET,
         )
         with self.warehouse.store.transaction() as tx:
             result.appended.update(tx.written_by(run.run_id))

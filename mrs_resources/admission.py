@@ -21,8 +21,8 @@ from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
 from mrs_resources.archive import Archive, Arrival
 from mrs_resources.feed_reading import ReadFile, read_file
-from mrs_resources.file_layout import path_literal
-from mrs_resources.kernel import DEAD_LETTER, Appended, Provenance
+from mrs_resources.file_layout import path_literal, text_literal
+from mrs_resources.kernel import DEAD_LETTER, Appended, Provenance, quoted
 from mrs_resources.log_store import EVER, SYSTEM_RUN, Transaction
 
 Decision = Literal["new", "identical", "correction", "rejected"]
@@ -166,24 +166,23 @@ def _write_rows(
 
 
 def _offer(tx: Transaction, arrival: Arrival, target: Target, read: ReadFile) -> None:
-    """Stage the rows of one log."""
-    given: dict[str, object] = {
-        "retailer": arrival.retailer,
-        "source_file": arrival.file_name,
-        "source_file_hash": arrival.file_hash,
-        "received_at": arrival.received_at,
+    """Stage the rows of one log; what all of them share is said once."""
+    constants = {
+        "retailer": text_literal(arrival.retailer),
+        "source_file": text_literal(arrival.file_name),
+        "source_file_hash": text_literal(arrival.file_hash),
+        "received_at": f"TIMESTAMPTZ {text_literal(arrival.received_at.isoformat())}",
+        "is_degraded": "false",
+        "degraded_reasons": "CAST([] AS VARCHAR[])",
+        "model_version": "CAST(NULL AS VARCHAR)",
     }
-    fixed = {"is_degraded": "false", "degraded_reasons": "CAST([] AS VARCHAR[])", "model_version": "NULL::VARCHAR"}
-    columns = ", ".join(
-        f'? AS "{name}"' if name in given else f'{fixed.get(name, chr(34) + name + chr(34))} AS "{name}"'
-        for name in target.contract.body
-    )
+    body = target.contract.body
     condition = "error_code IS NULL" + (f' AND "{target.only_with}" IS NOT NULL' if target.only_with else "")
     tx.kernel.offer(
         target.contract,
-        f"SELECT {columns}, file_row_number + 1 AS ordinal "
+        f"SELECT {quoted([name for name in body if name not in constants])}, file_row_number + 1 AS ordinal "
         f"FROM read_parquet({path_literal(read.rows)}, file_row_number = true) WHERE {condition}",
-        [given[name] for name in target.contract.body if name in given],
+        constants={name: literal for name, literal in constants.items() if name in body},
     )
 
 

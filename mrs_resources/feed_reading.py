@@ -20,7 +20,7 @@ from mrs_assets.contracts.settings import Settings
 from mrs_resources.archive import Archive, Arrival, scratch_directory
 from mrs_resources.file_layout import BROKEN_LINES, Layout, layout_of, path_literal, text_literal
 from mrs_resources.file_reader import PlainFile, plain_file
-from mrs_resources.typed_cells import Problem, Reading, trimmed, typed_cell
+from mrs_resources.typed_cells import SQL_TYPE_OF, Problem, Reading, local_day_sql, trimmed, typed_cell
 
 MEMORY_LIMIT = "1GB"
 _FILE_FAULTS = (
@@ -130,7 +130,7 @@ def _read(
     arrival: Arrival,
 ) -> ReadFile:
     query = rows_sql(layout, feed, sender, arrival)
-    connection.execute(f"COPY ({query}) TO {text_literal(str(target))} (FORMAT parquet, COMPRESSION zstd)")
+    connection.execute(f"COPY ({query}) TO {text_literal(str(target))} (FORMAT parquet, COMPRESSION snappy)")
     rows, refused, first, last = connection.execute(
         "SELECT count(*), count(error_code), min(business_day) FILTER (error_code IS NULL), "
         f"max(business_day) FILTER (error_code IS NULL) FROM read_parquet({path_literal(target)})"
@@ -172,20 +172,19 @@ def _columns(layout: Layout, feed: FeedContract, reading: Reading) -> tuple[list
     if layout.broken is not None:
         problems.append(Problem("bad_json", layout.broken, "'The line is not one JSON object: correct it.'"))
     for column in feed.columns:
+        if column.name not in layout.cells:
+            value = "NULL" if column.default is None else text_literal(column.default)
+            values.append(f'CAST({value} AS {SQL_TYPE_OF[column.kind]}) AS "{column.name}"')
+            continue
         text = f'"text of {column.name}"'
-        cell = trimmed(layout.cells[column.name]) if column.name in layout.cells else "CAST(NULL AS VARCHAR)"
-        if column.default is not None and (column.name not in layout.cells or column.default_when_blank):
+        cell = trimmed(layout.cells[column.name])
+        if column.default is not None and column.default_when_blank:
             cell = f"coalesce({cell}, {text_literal(column.default)})"
         texts.append(f"{cell} AS {text}")
-        typed = typed_cell(column, text, layout.names.get(column.name, column.name), reading)
+        typed = typed_cell(column, text, layout.names[column.name], reading)
         values.append(f'{typed.value} AS "{column.name}"')
-        problems += [_over_values(p, column.name, typed.value) for p in typed.problems]
+        problems += typed.problems
     return texts, values, problems
-
-
-def _over_values(problem: Problem, name: str, value: str) -> Problem:
-    """The same condition over the value that was computed, instead of computing it again."""
-    return Problem(problem.code, problem.condition.replace(f"{value} IS NULL", f'"{name}" IS NULL'), problem.message)
 
 
 def _business_day(feed: FeedContract, sender: _Sender) -> str:
@@ -194,7 +193,7 @@ def _business_day(feed: FeedContract, sender: _Sender) -> str:
     kind = next(column.kind for column in feed.columns if column.name == feed.day_of)
     if kind == "day":
         return f'"{feed.day_of}"'
-    return f'CAST(timezone({text_literal(sender.reading.timezone)}, "{feed.day_of}") AS DATE)'
+    return local_day_sql(f'"text of {feed.day_of}"', f'"{feed.day_of}"', sender.reading.timezone)
 
 
 def _calendar_rule(feed: FeedContract, sender: _Sender, arrival: Arrival) -> list[Problem]:

@@ -8,6 +8,7 @@ every live key that they no longer hold. Offering the same rows again therefore 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -40,7 +41,11 @@ DEAD_LETTER = pl.Schema(
 )
 """What a writer says of a row that it could not admit."""
 
-OFFERED = "offered"
+OFFERED, STAGED = "offered", "staged"
+"""What `append` reads: the staged rows with their constant columns."""
+
+ROWS_SORTED_AT_ONCE = 1_000_000
+"""More rows than this are written some days at a time, so that sorting them stays in memory."""
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -109,10 +114,12 @@ def row_hash_sql(contract: Contract) -> str:
     """SQL expression of the content hash: MD5 over the hashed columns as text.
 
     Text is prefixed by its length and NULL is written as a lone `~`, so that no two different rows read the same.
+    Instants are microseconds since 1970, which costs a sixth of writing them as dates.
     """
     parts = []
     for column in contract.hashed:
-        text = f'CAST("{column}" AS VARCHAR)'
+        moment = isinstance(contract.body[column], pl.Datetime)
+        text = f"CAST({f'epoch_us({chr(34)}{column}{chr(34)})' if moment else quoted([column])} AS VARCHAR)"
         if contract.body[column] in (pl.String(), pl.List(pl.String)):
             text = f"length({text}) || ':' || {text}"
         parts.append(f"coalesce({text}, '~')")
@@ -164,15 +171,32 @@ class Kernel:
                 self.connection.execute(f"ALTER TABLE {contract.name} ADD COLUMN {declaration}")
                 found[column] = declaration
 
-    def offer(self, contract: Contract, source_sql: str, parameters: list[object] | None = None) -> None:
+    def offer(
+        self,
+        contract: Contract,
+        source_sql: str,
+        parameters: list[object] | None = None,
+        constants: Mapping[str, str] | None = None,
+    ) -> None:
         """Stage rows for `append` from a query that has the contract's body columns and an `ordinal`.
 
         `ordinal` orders rows that claim the same key: the highest is kept.
+
+        Args:
+            constants: column → SQL literal that every row has; the query leaves these columns out, and they take no
+                room while staged.
         """
+        same = dict(constants or {})
+        fixed = "".join(f', {literal} AS "{name}"' for name, literal in same.items())
+        staged = quoted([c for c in contract.body if c not in same])
+        body = ", ".join(f'{same[c]} AS "{c}"' if c in same else f'"{c}"' for c in contract.body)
         self.connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE {OFFERED} AS SELECT {quoted([*contract.body])}, ordinal, "
-            f"{row_hash_sql(contract)} AS row_hash FROM ({source_sql})",
+            f"CREATE OR REPLACE TEMP TABLE {STAGED} AS SELECT {staged}, ordinal, "
+            f"{row_hash_sql(contract)} AS row_hash FROM (SELECT *{fixed} FROM ({source_sql}))",
             parameters or [],
+        )
+        self.connection.execute(
+            f"CREATE OR REPLACE TEMP VIEW {OFFERED} AS SELECT {body}, ordinal, row_hash, rowid AS place FROM {STAGED}"
         )
 
     def append(
@@ -210,7 +234,7 @@ class Kernel:
             )
         partitions = self._partitions(contract, batch_id, begin)
         stores = self._stores(contract, batch_id, begin) if appended or retracted else ()
-        self.connection.execute(f"DROP TABLE {OFFERED}; DROP TABLE latest")
+        self.connection.execute(f"DROP VIEW {OFFERED}; DROP TABLE {STAGED}; DROP TABLE latest")
         return Appended(
             log=contract.name,
             offered=offered + (dead_letters.height if dead_letters is not None else 0),
@@ -256,7 +280,7 @@ class Kernel:
         if not self._count("SELECT count(*) FROM claimed"):
             return pl.DataFrame(schema=DEAD_LETTER)
         self.connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE ranked AS SELECT rowid AS place, "
+            f"CREATE OR REPLACE TEMP TABLE ranked AS SELECT place, "
             f"row_number() OVER claim AS rank, row_hash = first_value(row_hash) OVER claim AS agrees "
             f"FROM {OFFERED} WHERE hash({key}) IN (SELECT h FROM claimed) "
             f"WINDOW claim AS (PARTITION BY {key} ORDER BY ordinal DESC NULLS LAST, row_hash DESC)"
@@ -268,16 +292,19 @@ class Kernel:
             f"to_json(struct_pack({content})) AS raw_payload, "
             "'conflicting_key' AS error_code, "
             "'another row of the same submission claims this key with other values; that one was kept' AS error "
-            f"FROM {OFFERED} o JOIN ranked r ON o.rowid = r.place WHERE r.rank > 1 AND NOT r.agrees"
+            f"FROM {OFFERED} o JOIN ranked r ON o.place = r.place WHERE r.rank > 1 AND NOT r.agrees"
         ).pl()
-        self.connection.execute(
-            f"DELETE FROM {OFFERED} WHERE rowid IN (SELECT place FROM ranked WHERE rank > 1)"
-        )
+        self.connection.execute(f"DELETE FROM {STAGED} WHERE rowid IN (SELECT place FROM ranked WHERE rank > 1)")
         return conflicting.cast(DEAD_LETTER)  # type: ignore[arg-type]
 
     def _find_latest(self, contract: Contract, run_id: str, scope: Scope) -> None:
         condition, parameters = scope_sql(scope, contract, run_id)
-        only_offered = "" if scope.complete else f" SEMI JOIN {OFFERED} USING ({quoted(list(contract.key))})"
+        known = self._count(
+            f"SELECT count(*) FROM (SELECT 1 FROM {contract.name} WHERE {condition} LIMIT 1)", parameters
+        )
+        only_offered = (
+            f" SEMI JOIN {OFFERED} USING ({quoted(list(contract.key))})" if known and not scope.complete else ""
+        )
         self.connection.execute(
             f"CREATE OR REPLACE TEMP TABLE latest AS SELECT {quoted(list(contract.key))}, max(version) AS version, "
             "arg_max(row_hash, version) AS row_hash, arg_max(is_retracted, version) AS is_retracted "
@@ -289,15 +316,53 @@ class Kernel:
         own = [c for c in contract.schema if c in contract.body and c not in ("retailer", "business_day")]
         state = ("is_degraded", "degraded_reasons", "model_version")
         columns = [c for c in own if c not in state]
-        return self._count(
+        if self._count("SELECT count(*) FROM latest"):
+            version, condition = (
+                "coalesce(l.version, 0) + 1",
+                "l.version IS NULL OR l.is_retracted OR l.row_hash <> o.row_hash",
+            )
+            join = f"LEFT JOIN latest l ON {same_key(contract, 'o', 'l')}"
+        else:
+            version, condition, join = "1", "TRUE", ""
+        insert = (
             f"INSERT INTO {contract.name} SELECT ?, o.retailer, o.business_day, {quoted(columns, 'o')}, "
-            f"coalesce(l.version, 0) + 1, CAST(? AS TIMESTAMPTZ) + to_microseconds({_place_in_batch(contract)}), "
+            f"{version}, CAST(? AS TIMESTAMPTZ) + to_microseconds({_place_in_batch(contract)}), "
             "o.row_hash, false, o.is_degraded, o.degraded_reasons, ?, ?, ?, o.model_version "
-            f"FROM {OFFERED} o LEFT JOIN latest l ON {same_key(contract, 'o', 'l')} "
-            "WHERE l.version IS NULL OR l.is_retracted OR l.row_hash <> o.row_hash "
-            f"ORDER BY o.retailer, o.business_day, {quoted(list(contract.key), 'o')}",
-            [run_id, begin, *stamp],
+            f"FROM {OFFERED} o {join} WHERE ({condition})"
         )
+        values: list[object] = [run_id, begin, *stamp]
+        order = f"ORDER BY o.retailer, o.business_day, {quoted(list(contract.key), 'o')}"
+        parts = self._sorted_parts(contract)
+        if parts is None:
+            return self._count(f"{insert} {order}", values)
+        if not parts:
+            return self._count(insert, values)
+        inside = "AND o.business_day BETWEEN ? AND ?"
+        return sum(self._count(f"{insert} {inside} {order}", [*values, *days]) for days in parts)
+
+    def _sorted_parts(self, contract: Contract) -> list[tuple[date, date]] | None:
+        """Spans of days to write one after the other; none where the rows are in order of days already.
+
+        None: few rows, or rows whose place in the batch counts all of them; write them at once.
+        """
+        if _place_in_batch(contract) != "0" or self._count(f"SELECT count(*) FROM {STAGED}") <= ROWS_SORTED_AT_ONCE:
+            return None
+        steps_back = (
+            f"SELECT count(*) FROM (SELECT business_day < lag(business_day) OVER () AS back FROM {STAGED}) WHERE back"
+        )
+        if not self._count(steps_back):
+            return []
+        spans: list[tuple[date, date]] = []
+        rows = 0
+        for day, count in self.connection.execute(
+            f"SELECT business_day, count(*) FROM {STAGED} GROUP BY ALL ORDER BY ALL"
+        ).fetchall():
+            if spans and rows + count <= ROWS_SORTED_AT_ONCE:
+                spans[-1], rows = (spans[-1][0], day), rows + count
+            else:
+                spans.append((day, day))
+                rows = count
+        return spans
 
     def _insert_retractions(self, contract: Contract, run_id: str, begin: datetime, stamp: list[object]) -> int:
         changed = {

@@ -9,6 +9,7 @@ from mrs_assets.contracts.feed import FeedColumn
 from mrs_resources.file_layout import text_literal
 
 _BLANKS = " \t\r\n\u00a0\ufeff"
+_BLANK_ENDS = r"^[\s\x{a0}\x{feff}]|[\s\x{a0}\x{feff}]$"
 _CONTROL = r"[\x00-\x1f\x7f-\x9f]"
 _DAY = r"\d{4}-\d{2}-\d{2}"
 _INSTANT = rf"{_DAY}([T ]\d{{2}}:\d{{2}}(:\d{{2}}(\.\d{{1,9}})?)?( ?(Z|[+-]\d{{2}}(:?\d{{2}})?))?)?"
@@ -37,7 +38,12 @@ class Problem:
 
 @dataclass(frozen=True)
 class TypedCell:
-    """A column as SQL: `value` over the trimmed text, and what is wrong where it does not read."""
+    """A column as SQL.
+
+    Attributes:
+        value: its value, over the trimmed text.
+        problems: what can be wrong, over the trimmed text and the column of that value.
+    """
 
     value: str
     problems: tuple[Problem, ...]
@@ -56,8 +62,29 @@ class Reading:
     decimal_sign: str
 
 
+SQL_TYPE_OF: dict[str, str] = {
+    "id": "VARCHAR",
+    "text": "VARCHAR",
+    "uuid": "VARCHAR",
+    "amount": "DECIMAL(18, 4)",
+    "number": "DOUBLE",
+    "instant": "TIMESTAMPTZ",
+    "day": "DATE",
+    "flag": "BOOLEAN",
+    "choice": "VARCHAR",
+    "names": "VARCHAR[]",
+    "weekdays": "VARCHAR[]",
+    "clock": "VARCHAR",
+}
+"""Kind of a column → type of its values."""
+
+
 def trimmed(cell: str) -> str:
     """SQL: a cell without surrounding white space; blank is NULL."""
+    return f"CASE WHEN regexp_matches({cell}, '{_BLANK_ENDS}') THEN {_strip(cell)} ELSE nullif({cell}, '') END"
+
+
+def _strip(cell: str) -> str:
     return f"nullif(trim({cell}, {text_literal(_BLANKS)}), '')"
 
 
@@ -81,14 +108,19 @@ def instant_sql(text: str, timezone: str) -> str:
     Without an offset it is local time. A time that the clocks skip reads as the moment when they have moved on; a time
     that they repeat reads as the second of the two.
     """
-    upper = f"upper({text})"
-    minutes = f"CASE WHEN substr({upper}, 17, 1) IN (':', '') THEN {upper} ELSE substr({upper}, 1, 16) || ':00' || substr({upper}, 17) END"
-    has_offset = f"length({text}) > 16 AND regexp_matches({upper}, '(Z|[+-]\\d{{2}}(:?\\d{{2}})?)$')"
-    local = f"timezone({text_literal(timezone)}, TRY_CAST({upper} AS TIMESTAMP))"
+    zoned = f"length({text}) > 16 AND regexp_matches({text}, '(Z|[+-]\\d{{2}}(:?\\d{{2}})?)$')"
+    in_full = f"CASE WHEN substr({text}, 17, 1) = ':' THEN {text} ELSE left({text}, 16) || ':00' || substr({text}, 17) END"
+    local = f"timezone({text_literal(timezone)}, TRY_CAST({text} AS TIMESTAMP))"
     return (
-        f"CASE WHEN NOT regexp_full_match({upper}, '{_INSTANT}') THEN NULL "
-        f"WHEN {has_offset} THEN TRY_CAST({minutes} AS TIMESTAMPTZ) ELSE {local} END"
+        f"CASE WHEN NOT regexp_full_match({text}, '{_INSTANT}') THEN NULL "
+        f"WHEN {zoned} THEN TRY_CAST({in_full} AS TIMESTAMPTZ) ELSE {local} END"
     )
+
+
+def local_day_sql(text: str, instant: str, timezone: str) -> str:
+    """SQL: the local day of an instant that was read from a text; of a date, that date."""
+    local = f"CAST(timezone({text_literal(timezone)}, {instant}) AS DATE)"
+    return f"CASE WHEN length({text}) = 10 THEN TRY_CAST({text} AS DATE) ELSE {local} END"
 
 
 def _problem(code: str, condition: str, message: str, value: str | None = None) -> Problem:
@@ -98,8 +130,12 @@ def _problem(code: str, condition: str, message: str, value: str | None = None) 
     return Problem(code, condition, told)
 
 
-def _unread(code: str, text: str, value: str, message: str) -> Problem:
-    return _problem(code, f"{text} IS NOT NULL AND {value} IS NULL", message, text)
+def _unread(code: str, column: FeedColumn, text: str, message: str) -> Problem:
+    return _problem(code, _is_unread(column, text), message, text)
+
+
+def _is_unread(column: FeedColumn, text: str) -> str:
+    return f'{text} IS NOT NULL AND "{column.name}" IS NULL'
 
 
 def _id(column: FeedColumn, text: str, name: str, _: Reading) -> TypedCell:
@@ -123,7 +159,7 @@ def _text(column: FeedColumn, text: str, name: str, _: Reading) -> TypedCell:
 
 def _uuid(column: FeedColumn, text: str, name: str, _: Reading) -> TypedCell:
     value = f"CAST(TRY_CAST({text} AS UUID) AS VARCHAR)"
-    return TypedCell(value, (_unread("not_a_uuid", text, value, f"{name} is {{}}: send a UUID."),))
+    return TypedCell(value, (_unread("not_a_uuid", column, text, f"{name} is {{}}: send a UUID."),))
 
 
 def _decimal_text(text: str, sign: str) -> str:
@@ -149,7 +185,7 @@ def _amount(column: FeedColumn, text: str, name: str, reading: Reading) -> Typed
     plain = _decimal_text(text, reading.decimal_sign)
     value = f"TRY_CAST({plain} AS DECIMAL(18, 4))"
     large = f"TRY_CAST({plain} AS DOUBLE) IS NOT NULL"
-    unread = f"{text} IS NOT NULL AND {value} IS NULL"
+    unread = _is_unread(column, text)
     return TypedCell(
         value,
         (
@@ -177,8 +213,8 @@ def _number(column: FeedColumn, text: str, name: str, reading: Reading) -> Typed
     return TypedCell(
         value,
         (
-            _problem("not_finite", f"NOT isfinite({read})", f"{name} is {{}}: send a finite number.", text),
-            _unread("not_a_number", text, read, f"{name} is {{}}: send a number."),
+            _problem("not_finite", f'NOT isfinite("{column.name}")', f"{name} is {{}}: send a finite number.", text),
+            _unread("not_a_number", column, text, f"{name} is {{}}: send a number."),
         ),
     )
 
@@ -186,28 +222,33 @@ def _number(column: FeedColumn, text: str, name: str, reading: Reading) -> Typed
 def _instant(column: FeedColumn, text: str, name: str, reading: Reading) -> TypedCell:
     value = instant_sql(text, reading.timezone)
     remedy = "send ISO 8601, such as 2024-03-05, 2024-03-05 14:30:00 (local) or 2024-03-05T14:30:00Z."
-    return TypedCell(value, (_unread("bad_timestamp", text, value, f"{name} is {{}}: {remedy}"),))
+    return TypedCell(value, (_unread("bad_timestamp", column, text, f"{name} is {{}}: {remedy}"),))
 
 
 def _day(column: FeedColumn, text: str, name: str, reading: Reading) -> TypedCell:
-    local = f"CAST(timezone({text_literal(reading.timezone)}, {instant_sql(text, reading.timezone)}) AS DATE)"
-    value = f"CASE WHEN length({text}) = 10 AND regexp_full_match({text}, '{_DAY}') THEN TRY_CAST({text} AS DATE) ELSE {local} END"
-    return TypedCell(value, (_unread("bad_day", text, value, f"{name} is {{}}: send a date such as 2024-03-05."),))
+    instant = instant_sql(text, reading.timezone)
+    value = f"CASE WHEN {instant} IS NOT NULL THEN {local_day_sql(text, instant, reading.timezone)} END"
+    return TypedCell(value, (_unread("bad_day", column, text, f"{name} is {{}}: send a date such as 2024-03-05."),))
+
+
+def _one_of(text: str, choices: tuple[str, ...]) -> str:
+    """SQL: whether a text is one of some, in any case. `IN` is planned as a join, which loses the order of the rows."""
+    listed = ", ".join(text_literal(choice) for choice in choices)
+    return f"list_contains([{listed}], lower({text}))"
 
 
 def _flag(column: FeedColumn, text: str, name: str, _: Reading) -> TypedCell:
     value = (
-        f"CASE WHEN lower({text}) IN ('true', 't', 'yes', 'y', '1', '1.0') THEN true "
-        f"WHEN lower({text}) IN ('false', 'f', 'no', 'n', '0', '0.0') THEN false END"
+        f"CASE WHEN {_one_of(text, ('true', 't', 'yes', 'y', '1', '1.0'))} THEN true "
+        f"WHEN {_one_of(text, ('false', 'f', 'no', 'n', '0', '0.0'))} THEN false END"
     )
-    return TypedCell(value, (_unread("not_a_boolean", text, value, f"{name} is {{}}: send true or false."),))
+    return TypedCell(value, (_unread("not_a_boolean", column, text, f"{name} is {{}}: send true or false."),))
 
 
 def _choice(column: FeedColumn, text: str, name: str, _: Reading) -> TypedCell:
-    allowed = ", ".join(text_literal(choice) for choice in column.choices)
-    value = f"CASE WHEN lower({text}) IN ({allowed}) THEN lower({text}) END"
+    value = f"CASE WHEN {_one_of(text, column.choices)} THEN lower({text}) END"
     remedy = f"send one of {', '.join(column.choices)}."
-    return TypedCell(value, (_unread(f"unknown_{column.name}", text, value, f"{name} is {{}}: {remedy}"),))
+    return TypedCell(value, (_unread(f"unknown_{column.name}", column, text, f"{name} is {{}}: {remedy}"),))
 
 
 def _list_sql(text: str) -> str:
@@ -220,13 +261,13 @@ def _list_sql(text: str) -> str:
 
 def _names(column: FeedColumn, text: str, name: str, _: Reading) -> TypedCell:
     value = _list_sql(text)
-    return TypedCell(value, (_unread("bad_list", text, value, f"{name} is {{}}: send a JSON array, or a;b;c."),))
+    return TypedCell(value, (_unread("bad_list", column, text, f"{name} is {{}}: send a JSON array, or a;b;c."),))
 
 
 def _weekdays(column: FeedColumn, text: str, name: str, _: Reading) -> TypedCell:
     value = _list_sql(f"lower({text})")
     known = ", ".join(text_literal(day) for day in WEEKDAYS)
-    bad = f"{text} IS NOT NULL AND ({value} IS NULL OR NOT list_has_all([{known}], {value}))"
+    bad = f'{text} IS NOT NULL AND ("{column.name}" IS NULL OR NOT list_has_all([{known}], "{column.name}"))'
     return TypedCell(value, (_problem("bad_weekdays", bad, f"{name} is {{}}: send mon;tue;… of mon to sun.", text),))
 
 
@@ -235,7 +276,7 @@ def _clock(column: FeedColumn, text: str, name: str, _: Reading) -> TypedCell:
         f"CASE WHEN regexp_full_match({text}, '(([01]?\\d|2[0-3]):[0-5]\\d|24:00)(:00)?') "
         f"THEN lpad(regexp_extract({text}, '^\\d+:\\d\\d'), 5, '0') END"
     )
-    return TypedCell(value, (_unread("bad_clock", text, value, f"{name} is {{}}: send a local time such as 08:30."),))
+    return TypedCell(value, (_unread("bad_clock", column, text, f"{name} is {{}}: send a local time such as 08:30."),))
 
 
 _KINDS: dict[str, Callable[[FeedColumn, str, str, Reading], TypedCell]] = {

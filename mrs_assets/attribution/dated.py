@@ -50,7 +50,7 @@ def dated_candidates(feeds: Feeds, retailer: Retailer, first_day: date, last_day
         last_day: last day whose public holiday is wanted.
 
     Returns:
-        `candidate` (0 …), the columns of SCHEMA, and its kind's category, prior, planned, lead, lag, decay_days.
+        `candidate` (0 …), the columns of SCHEMA, and its kind's category, prior, planned, lead, lag, eve, decay_days.
     """
     kinds = pl.DataFrame(
         [
@@ -61,12 +61,18 @@ def dated_candidates(feeds: Feeds, retailer: Retailer, first_day: date, last_day
                 "planned": k.planned,
                 "lead": timedelta(days=k.lead_days),
                 "lag": timedelta(days=k.lag_days),
+                "eve": timedelta(days=k.eve_days),
                 "decay_days": float(k.decay_days),
                 "usual": k.sign,
             }
             for k in DATED.values()
         ],
-        schema_overrides={"lead": pl.Duration("us"), "lag": pl.Duration("us"), "usual": pl.String},
+        schema_overrides={
+            "lead": pl.Duration("us"),
+            "lag": pl.Duration("us"),
+            "eve": pl.Duration("us"),
+            "usual": pl.String,
+        },
     )
     parts = [
         _promotions(feeds.promotions, retailer),

@@ -11,8 +11,9 @@ UNKNOWN = "unknown"
 UNKNOWN_CONFIDENCE = 0.05
 """Confidence of a row for which no candidate is viable."""
 
-UNKNOWN_SCORE = 3.2
-"""Score of the alternative that the cause is none of the candidates. A candidate below it is not viable."""
+UNKNOWN_SCORE = 4.6
+"""Score of the alternative that the cause is none of the candidates. A candidate below it is not viable, nor is one
+that contradicts the direction."""
 
 TEMPERATURE = 1.5
 """Divides every score before the softmax: above 1 because features of one candidate overlap in what they say."""
@@ -33,6 +34,7 @@ class Kind:
         category: one of CAUSE_CATEGORIES.
         lead_days: how long before its start the effect may begin.
         lag_days: how long after its end an effect may still begin.
+        eve_days: how long before its start counts as part of it.
         decay_days: distance of onset and start at which the onset counts 1/e.
         planned: known before it starts, so that it may explain what comes ahead of it.
         prior: log-odds before any feature is looked at.
@@ -44,6 +46,7 @@ class Kind:
     lead_days: float
     lag_days: float
     decay_days: float
+    eve_days: float = 0.0
     planned: bool = False
     prior: float = 0.0
     sign: str | None = None
@@ -54,8 +57,8 @@ DATED = {
     for kind in (
         Kind("promotion", "Marketing / Promotion", 1, 2, 3, planned=True, sign="up"),
         Kind("campaign", "Marketing / Promotion", 0, 7, 7, planned=True, prior=-0.5, sign="up"),
-        Kind("public_holiday", "Holiday / Calendar", 10, 3, 4, planned=True, prior=0.5),
-        Kind("holiday", "Holiday / Calendar", 10, 3, 4, prior=0.5),
+        Kind("public_holiday", "Holiday / Calendar", 10, 3, 3, eve_days=4, planned=True, prior=0.5),
+        Kind("holiday", "Holiday / Calendar", 10, 3, 3, eve_days=4, prior=0.5),
         Kind("weather", "Weather", 2, 2, 2),
         Kind("competitor", "Competitor Stockout", 0, 3, 3, sign="up"),
         Kind("social", "Social / Viral", 1, 7, 4),
@@ -70,9 +73,9 @@ OBSERVED = {
     kind.name: kind
     for kind in (
         Kind("quality_flag", "Data Error", 0, 0, 1, prior=1.0),
-        Kind("doubled_sales", "Data Error", 0, 0, 1, prior=-0.5, sign="up"),
+        Kind("doubled_sales", "Data Error", 0, 0, 1, sign="up"),
         Kind("doubled_store", "Data Error", 0, 0, 1, prior=0.5, sign="up"),
-        Kind("missing_sales", "Data Error", 0, 0, 1, prior=0.5, sign="down"),
+        Kind("missing_sales", "Data Error", 0, 0, 1, prior=1.0, sign="down"),
         Kind("store_disruption", "Own Stockout / Operational", 0, 0, 1, prior=0.5, sign="down"),
         Kind("stock_out", "Own Stockout / Operational", 0, 0, 1, prior=0.5, sign="down"),
         Kind("price_change", "Price", 0, 0, 1, prior=0.5),
@@ -86,12 +89,12 @@ LONGEST_LAG_DAYS = max(kind.lag_days for kind in DATED.values())
 WEIGHTS = {
     "overlap": 2.0,
     "onset": 1.5,
-    "reach": 1.5,
+    "reach": 2.0,
     "footprint": 0.5,
     "targeted": 0.5,
     "sign": 1.0,
     "rarity": 0.5,
-    "evidence": 3.5,
+    "evidence": 4.5,
     "unlocated": -1.0,
 }
 """Weight of each feature in a candidate's score. A feature that cannot be known adds nothing."""

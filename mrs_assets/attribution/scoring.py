@@ -27,15 +27,15 @@ def score(candidates: pl.DataFrame) -> pl.DataFrame:
 def ranked(scored: pl.DataFrame, gaps: pl.DataFrame) -> pl.DataFrame:
     """Rank the best candidates of each row: adds `rank` (1 …), `viable` and `confidence`.
 
-    confidence = softmax(score / TEMPERATURE) among the row's viable candidates (those that reach UNKNOWN_SCORE)
-    and the unknown alternative, at most HIGHEST_CONFIDENCE, times MISSING_PENALTY per missing input (`gaps`: row,
-    missing). A candidate that is not viable has NULL.
+    confidence = softmax(score / TEMPERATURE) among the row's viable candidates and the unknown alternative, at most
+    HIGHEST_CONFIDENCE, times MISSING_PENALTY per missing input (`gaps`: row, missing). Viable is a candidate that
+    reaches UNKNOWN_SCORE and does not contradict the direction; any other has NULL.
     """
     order = ["row", "score", "kind", "candidate_id", "cause"]
     best = (
         scored.sort(order, descending=[False, True, False, False, False])
         .unique(["row", "cause"], keep="first", maintain_order=True)
-        .with_columns(viable=pl.col("score") >= UNKNOWN_SCORE)
+        .with_columns(viable=(pl.col("score") >= UNKNOWN_SCORE) & (pl.col("sign") >= 0))
         .with_columns(odds=pl.when("viable").then(((pl.col("score") - UNKNOWN_SCORE) / TEMPERATURE).exp()))
         .with_columns(
             rank=pl.int_range(pl.len()).over("row") + 1,

@@ -13,8 +13,10 @@ from rich.table import Table
 from mrs_assets.contracts.errors import UserMistake
 from mrs_resources.reader import safe_for_spreadsheets
 
-_told = Console(stderr=True, highlight=False)
-_shown = Console(highlight=False)
+WIDTH_WITHOUT_TERMINAL = 180
+
+_told = Console(stderr=True, highlight=False, soft_wrap=True)
+_shown = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL)
 
 
 class Format(StrEnum):

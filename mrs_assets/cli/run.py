@@ -105,7 +105,7 @@ def demo() -> None:
     settings, warehouse = open_settings()
     before = _rows_written(warehouse)
     say("reading Complete Journey: 2,469 households in 2017, simulated on real shopping; not for commercial decisions")
-    reports_from = settings.retailers[RETAILER].reports_from or date(2017, 10, 2)
+    reports_from = settings.retailers[RETAILER].reports_from or date(2017, 10, 1)
     later = []
     for submission in submissions(load_tables()):
         if submission.first_day >= reports_from:
@@ -133,13 +133,14 @@ def train_baseline_model(
     """Materialise the baseline model's asset."""
     from mrs_assets.definitions import build_definitions  # noqa: PLC0415 - loads the model libraries
     from mrs_assets.model_asset import BASELINE_MODEL  # noqa: PLC0415
+    from mrs_assets.tick import QUIET  # noqa: PLC0415
 
     job = build_definitions(settings, warehouse).resolve_implicit_global_asset_job_def()
     config = {"last_day": last_day, "approved_by": approved_by}
     job.execute_in_process(
         instance=instance,
         asset_selection=[dg.AssetKey(BASELINE_MODEL)],
-        run_config={"ops": {BASELINE_MODEL: {"config": config}}},
+        run_config={**QUIET, "ops": {BASELINE_MODEL: {"config": config}}},
     )
 
 

@@ -148,7 +148,7 @@ def campaigns(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
         .join(addressed, on="campaign_id")
         .select(
             pl.col("campaign_id").cast(pl.String),
-            pl.format("Campaign {} ({})", "campaign_id", "campaign_type").alias("campaign_name"),
+            pl.format("{} coupons", "campaign_type").alias("campaign_name"),
             pl.lit("coupon mailing").alias("channel"),
             pl.col("start_date").dt.date().alias("start_day"),
             pl.col("end_date").dt.date().alias("end_day"),

@@ -147,8 +147,9 @@ class Lives:
         self._touch(state, row, goes_on)
 
     def _refine(self, state: State, row: int, goes_on: Flags) -> None:
-        """Move the onset back where the best window that ends here begins earlier. It never moves forward: the
-        score favours the strongest days, and the weaker ones before them would be cut off.
+        """Move the onset back where the best window that ends here begins earlier.
+
+        It never moves forward: the score favours the strongest days and would cut the weaker ones before them off.
         """
         at = row - self._evidence.grid.first
         up = state.direction > 0

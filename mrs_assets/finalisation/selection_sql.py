@@ -11,7 +11,7 @@ from mrs_assets.contracts.logs.cohorted import COHORTED
 from mrs_assets.contracts.logs.edits import USER_EDITS, USER_EVENT_EDITS
 from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.hydration.events_sql import U
-from mrs_assets.hydration.moves_sql import event_moves_sql, report_moves_sql
+from mrs_assets.hydration.moves_sql import event_moves_sql, event_reach_sql, report_moves_sql
 from mrs_assets.hydration.newest import LogRow, newest_row_sql
 from mrs_assets.hydration.precedence import REPORT_LOGS, F
 from mrs_assets.hydration.reports_sql import MACHINE_LOGS, machine_sql, reports_sql
@@ -62,12 +62,13 @@ _EVENT_PARTS = [
     f"FROM ({reports_sql(limited_to=_EVER_MEMBERS)}))",
     *event_moves_sql(_EDITED_EVENTS),
     *standing_sql(U),
+    *event_reach_sql(U.alias),
 ]
 
 IN_NEWLY_EDITED_EVENTS = (
     f"WITH RECURSIVE {', '.join(_EVENT_PARTS)}, written AS ({_WRITTEN}), "
-    "heard AS (SELECT coalesce(m.current, u.report_group_id) AS subject, max(u.written_at) AS written_at FROM u "
-    "LEFT JOIN event_moves m ON m.former = u.report_group_id GROUP BY ALL) "
+    "heard AS (SELECT r.subject, max(u.written_at) AS written_at FROM u JOIN u_reach r USING (annotation_id) "
+    "GROUP BY r.subject) "
     "SELECT DISTINCT r.report_id FROM reports r JOIN heard h ON h.subject = r.report_group_id "
     "LEFT JOIN written w ON w.report_id = r.report_id WHERE w.written_at IS NULL OR h.written_at > w.written_at"
 )
@@ -75,9 +76,7 @@ IN_NEWLY_EDITED_EVENTS = (
 
 EVENT_EDITS = (
     f"WITH RECURSIVE {', '.join(_EVENT_PARTS)} "
-    "SELECT u.* REPLACE (coalesce(m.current, u.report_group_id) AS report_group_id) FROM u_standing u "
-    "LEFT JOIN event_moves m ON m.former = u.report_group_id "
-    "UNION ALL SELECT u.* FROM u_standing u SEMI JOIN event_moves m ON m.former = u.report_group_id"
+    "SELECT u.* REPLACE (r.subject AS report_group_id) FROM u_standing u JOIN u_reach r USING (annotation_id)"
 )
 """Standing actions on events, addressed to the event that the former one's reports belong to now, and to itself."""
 

@@ -6,7 +6,7 @@ from mrs_assets.contracts.logs.attributed import CAUSE_CATEGORIES
 from mrs_assets.contracts.logs.edits import USER_EVENT_EDITS
 from mrs_assets.contracts.logs.events import EVENTS
 from mrs_assets.contracts.views import MINORITY_EVENTS
-from mrs_assets.hydration.moves_sql import event_moves_sql
+from mrs_assets.hydration.moves_sql import event_moves_sql, event_reach_sql
 from mrs_assets.hydration.newest import LogRow, listed, newest_row_sql
 from mrs_assets.hydration.reports_sql import reports_sql
 from mrs_assets.hydration.standing_sql import standing_sql
@@ -81,6 +81,7 @@ def events_sql(*, reports: str | None = None, limited_to: str | None = None) -> 
         f"happened AS (SELECT {stored}, FALSE AS withdrawn FROM v UNION ALL SELECT {stored}, TRUE FROM gone)",
         *event_moves_sql(followed),
         *standing_sql(U),
+        *event_reach_sql(U.alias),
         *_said(),
         "members AS (SELECT h.report_group_id, count(r.report_id) AS total, "
         "count(r.report_id) FILTER (r.source_used_identity = 'detected') AS live, "
@@ -110,9 +111,7 @@ def _said() -> list[str]:
     valid = " OR ".join(f"(field = '{field}' AND {condition})" for field, condition in _VALID_VALUE.items())
     set_now = {field: f"max(trim(value)) FILTER (action = 'edit' AND field = '{field}')" for field in _VALID_VALUE}
     return [
-        "addressed AS (SELECT coalesce(m.current, u.report_group_id) AS subject, u.* FROM u_standing u "
-        "LEFT JOIN event_moves m ON m.former = u.report_group_id UNION ALL "
-        "SELECT u.report_group_id, u.* FROM u_standing u SEMI JOIN event_moves m ON m.former = u.report_group_id)",
+        "addressed AS (SELECT r.subject, u.* FROM u_standing u JOIN u_reach r USING (annotation_id))",
         "last_set AS (SELECT subject, field, "
         f"arg_max(annotation_id, {_WHEN_SAID}) AS annotation_id FROM addressed "
         f"WHERE action = 'clear' OR (action = 'edit' AND ({valid})) GROUP BY subject, field)",
@@ -128,8 +127,8 @@ def _said() -> list[str]:
         f"{set_now['final_cause']} AS cause, {set_now['final_cause_category']} AS category, "
         f"{set_now['cohort_name']} AS name, "
         "count(*) FILTER (action = 'add_evidence') AS evidence_count FROM in_effect GROUP BY subject)",
-        "heard AS (SELECT coalesce(m.current, u.report_group_id) AS subject, max(u.written_at) AS known_at FROM u "
-        "LEFT JOIN event_moves m ON m.former = u.report_group_id GROUP BY ALL)",
+        "heard AS (SELECT r.subject, max(u.written_at) AS known_at FROM u JOIN u_reach r USING (annotation_id) "
+        "GROUP BY r.subject)",
         "said AS (SELECT h.subject AS report_group_id, h.known_at, "
         "CASE w.act WHEN 'approve' THEN CASE WHEN w.role = 'system' THEN 'auto_approved' ELSE 'approved' END "
         "WHEN 'reject' THEN 'rejected' WHEN 'defer' THEN 'deferred' WHEN 'edit' THEN 'edited' END AS decision, "

@@ -26,6 +26,21 @@ def event_moves_sql(wanted: str) -> list[str]:
     ]
 
 
+def event_reach_sql(actions: str) -> list[str]:
+    """Common table expression `<actions>_reach` (annotation_id, subject): the events that an action is about.
+
+    That is the event named, and where its reports moved on, the event that most of them belong to now as well.
+    Reads `event_moves`.
+
+    Args:
+        actions: the live rows of the events' edits log.
+    """
+    return [
+        f"{actions}_reach AS (SELECT annotation_id, report_group_id AS subject FROM {actions} UNION ALL "
+        f"SELECT a.annotation_id, m.current FROM {actions} a JOIN event_moves m ON m.former = a.report_group_id)"
+    ]
+
+
 def report_moves_sql(edited: str) -> list[str]:
     """Common table expressions that end in `report_moves` (former, current): each report and all that replaced it.
 

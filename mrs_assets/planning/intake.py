@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 
 from mrs_assets.contracts.calendar import business_day_of
 from mrs_assets.contracts.contract import Contract
@@ -26,7 +25,8 @@ class AdmissionRequest:
     """Pending files of one retailer.
 
     Attributes:
-        scope: business days that the files speak of, within the calendar.
+        scope: the newest business day that the files speak of, within the calendar: the partition asked for. Others
+            that they change are recorded as they are found.
         feeds: feeds that have a file.
         arrivals: the files.
     """
@@ -51,7 +51,7 @@ def admission_requests(warehouse: Warehouse, settings: Settings) -> list[Admissi
     for retailer in sorted({arrival.retailer for arrival in waiting}):
         own = tuple(arrival for arrival in waiting if arrival.retailer == retailer)
         feeds = tuple(sorted({arrival.feed for arrival in own}))
-        requests.append(AdmissionRequest(_days_spoken_of(warehouse, settings, own), feeds, own))
+        requests.append(AdmissionRequest(_newest_day_spoken_of(warehouse, settings, own), feeds, own))
     return requests
 
 
@@ -75,13 +75,11 @@ def record_planned(warehouse: Warehouse, plan: Plan) -> None:
         record(tx, plan, "planned")
 
 
-def _days_spoken_of(warehouse: Warehouse, settings: Settings, arrivals: Sequence[Arrival]) -> Scope:
+def _newest_day_spoken_of(warehouse: Warehouse, settings: Settings, arrivals: Sequence[Arrival]) -> Scope:
     retailer = arrivals[0].retailer
     today = business_day_of(warehouse.clock(), settings.retailers[retailer])
     last_possible = min(settings.calendar.last_day or today, today)
-    found: list[date] = []
-    for arrival in arrivals:
-        days = survey(warehouse.archive, arrival, settings, FEED_DECLARATIONS[arrival.feed])
-        found += days or (business_day_of(arrival.received_at, settings.retailers[retailer]),)
-    within = [min(max(day, settings.calendar.first_day), last_possible) for day in found]
-    return Scope(min(within), max(within), retailer)
+    days = [survey(warehouse.archive, arrival, settings, FEED_DECLARATIONS[arrival.feed]) for arrival in arrivals]
+    newest = max((last for _, last in filter(None, days)), default=today)
+    day = min(max(newest, settings.calendar.first_day), last_possible)
+    return Scope(day, day, retailer)

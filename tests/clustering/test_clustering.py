@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -83,20 +84,14 @@ def test_without_any_expectation_the_report_is_unclustered_and_says_why() -> Non
 def test_when_clustering_is_down_every_report_still_has_a_row() -> None:
     world = World()
     world.anomaly("s1", "PIZZA", 40, [3.0, 3.0])
-    fallback = CLUSTERING_STAGE.fallback
-    assert fallback is not None
-    frames = run(replace_compute(fallback), world.logs(), world.settings(), world.day(40), world.day(41))
+    assert CLUSTERING_STAGE.fallback is not None
+    down = replace(CLUSTERING_STAGE, compute=CLUSTERING_STAGE.fallback)
+    frames = run(down, world.logs(), world.settings(), world.day(40), world.day(41))
     rows = frames[CLUSTERED.name]
     assert rows.height == 2
     assert rows["cluster_id"].null_count() == 2
     assert rows["degraded_reasons"].to_list() == [["MRCL_down"]] * 2
     keeps_contract(CLUSTERING_STAGE, frames)
-
-
-def replace_compute(fallback):  # noqa: ANN001, ANN201
-    from dataclasses import replace
-
-    return replace(CLUSTERING_STAGE, compute=fallback)
 
 
 def test_no_reports_give_an_empty_frame() -> None:

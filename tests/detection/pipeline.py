@@ -41,12 +41,12 @@ def series_rows(
     coverage: Mapping[tuple[int, int], str] | None = None,
     per_store: int = 3,
 ) -> pl.DataFrame:
-    """Rows of ticks × series; NaN units are missing, `coverage` overrides single ticks."""
+    """Rows of ticks × series; NaN units are missing; `coverage` overrides single ticks, partial ones keep their value."""
     ticks, count = units.shape
     state = np.where(np.isnan(units), "missing", "received").astype(object)
     for at, value in (coverage or {}).items():
         state[at] = value
-    known = np.where(state == "received", units, np.nan)
+    known = np.where(np.isin(state.astype(str), ["received", "partial"]), units, np.nan)
     frame = pl.DataFrame(
         {
             "ts": pl.Series(np.repeat(axis.ts, count)).cast(pl.Datetime("us", "UTC")),

@@ -59,7 +59,16 @@ def test_an_anomaly_stays_out_of_what_is_expected_after_it(times: float) -> None
     assert ratio == pytest.approx(1.0, abs=0.03)
 
 
-def test_a_tick_is_never_judged_by_itself_or_by_the_newest_week() -> None:
+def test_a_tick_has_no_say_in_what_is_expected_of_it() -> None:
+    shifts = np.linspace(1.4, 2.1, 120)
+    units = np.round(_weekly(200, count=120))
+    units[185:] = np.round(units[185:] * shifts)
+    other = units.copy()
+    other[199] = np.round(other[199] * 1.5)
+    assert_frame_equal(_expected(units, 199), _expected(other, 199))
+
+
+def test_an_anomaly_that_goes_on_does_not_raise_its_own_expectation() -> None:
     quiet = _weekly(200)
     loud = quiet.copy()
     loud[193:] *= 7

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from mrs_assets.attribution.kinds import DATED, OBSERVED
+from mrs_assets.attribution.observed import DOUBLING_CLUSTER, FLAG_CAUSES
+from mrs_assets.clustering.library import build_library
+from mrs_assets.contracts.logs.attributed import CAUSE_CATEGORIES
+from mrs_assets.contracts.logs.context import SIGNAL_TYPES
+from mrs_assets.contracts.logs.sales_timeseries import QUALITY_FLAGS
+from tests.attribution.feeds import QUIET, START, answers, uplift
+from tests.clustering.world import (
+    World,
+    clustered_as,
+)
+
+
+def test_one_product_at_zero_in_a_trading_store_is_a_stock_out() -> None:
+    world = World(retailer=QUIET)
+    row = answers(uplift(world, ratio=0.0), world)[0]
+    assert row["proposed_cause"] == "Stock-out of PIZZA in store s1"
+    assert row["proposed_cause_category"] == "Own Stockout / Operational"
+
+
+def test_a_whole_store_at_zero_is_a_disruption_and_no_stock_out() -> None:
+    world = World(retailer=QUIET)
+    for sku in world.skus:
+        world.anomaly("s1", sku, START, [0.0] * 3)
+    logs = world.logs()
+    rows = answers(logs, world, START + 2)
+    assert {row["proposed_cause"] for row in rows} == {"Trading disrupted in store s1"}
+
+
+def test_missing_ticks_of_the_neighbours_are_data_and_not_demand() -> None:
+    world = World(retailer=QUIET)
+    world.anomaly("s1", "PIZZA", START, [0.3] * 4)
+    for sku in world.skus[1:]:
+        for n in range(4):
+            world.units["s1", sku, START + n] = None
+    row = answers(world.logs(), world, START + 3)[0]
+    assert row["proposed_cause"] == "Data error: sales of store s1 partly missing"
+
+
+def test_a_price_cut_explains_an_uplift_but_not_a_drop() -> None:
+    for ratio, cause in ((2.5, "Price of PIZZA down 25 %"), (0.5, "unknown")):
+        world = World(retailer=QUIET)
+        for n in range(5):
+            world.prices["s1", "PIZZA", START + n] = 1.5
+        assert answers(uplift(world, ratio=ratio), world)[0]["proposed_cause"] == cause
+
+
+def test_flagged_data_is_a_data_error() -> None:
+    world = World(retailer=QUIET)
+    for n in range(5):
+        world.flags["s1", "PIZZA", START + n] = ["duplicate_window"]
+    row = answers(uplift(world, ratio=2.0), world)[0]
+    assert row["proposed_cause"] == "Data error: days sent twice"
+    assert row["proposed_cause_category"] == "Data Error"
+
+
+def test_a_store_whose_products_all_double_was_recorded_twice() -> None:
+    world = World(retailer=QUIET)
+    for sku in world.skus:
+        world.anomaly("s1", sku, START, [2.0] * 3)
+    world.anomaly("s2", "PIZZA", START, [2.0] * 3)
+    logs = world.logs()
+    logs["clustered"] = clustered_as(logs, {}, "broad-uplift")
+    rows = answers(logs, world, START + 2)
+    causes = {row["store_id"]: row["proposed_cause"] for row in rows}
+    assert causes == {"s1": "Data error: sales of store s1 recorded twice", "s2": "unknown"}
+
+
+def test_the_clusters_and_flags_that_are_looked_for_exist() -> None:
+    assert DOUBLING_CLUSTER in build_library().families
+    assert set(FLAG_CAUSES) == set(QUALITY_FLAGS)
+    assert set(SIGNAL_TYPES) <= set(DATED)
+    assert {kind.category for kind in (*DATED.values(), *OBSERVED.values())} == set(CAUSE_CATEGORIES)
