@@ -282,7 +282,8 @@ def _tell(rows: pl.DataFrame, truth: dict[str, str]) -> None:
     for low, high in ((0.0, 0.5), (0.5, 0.7), (0.7, 0.85), (0.85, 1.0)):
         part = named.filter((pl.col("confidence_score") >= low) & (pl.col("confidence_score") < high))
         if part.height:
-            print(f"  confidence {low:.2f} to {high:.2f}: {part.height:4d} reports, right {part['right'].mean():.2f}")
+            right = part.get_column("right").cast(pl.Float64).sum() / part.height
+            print(f"  confidence {low:.2f} to {high:.2f}: {part.height:4d} reports, right {right:.2f}")
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ _BY_TYPE: dict[pl.DataType, str] = {
 }
 
 
-def write(tx: Transaction, contract: Contract, subjects: str, ticks: str, written_at: str, version: int = 1) -> None:
+def write(tx: Transaction, contract: Contract, subjects: str, ticks: str, written_at: str, *, version: int = 1) -> None:
     """Insert one row per subject (`n`) and tick, and the batch that wrote them."""
     values = {"written_at": f"TIMESTAMPTZ '{written_at}'"}
     for name, dtype in contract.schema.items():

@@ -88,8 +88,9 @@ class Ticker:
         with self.warehouse.store.transaction() as tx:
             result.appended.update(tx.written_by(run.run_id))
         for check in run.get_asset_check_evaluations():
-            if missing := check.metadata.get("missing_inputs"):
-                result.degraded[check.asset_key.to_user_string()] = tuple(map(str, missing.value or ()))
+            missing = check.metadata.get("missing_inputs")
+            if missing is not None and isinstance(missing.value, list) and missing.value:
+                result.degraded[check.asset_key.to_user_string()] = tuple(map(str, missing.value))
         for event in run.get_step_failure_events():
             error = event.step_failure_data.error
             cause = (error.cause or error) if error else None

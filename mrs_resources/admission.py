@@ -22,7 +22,7 @@ from mrs_assets.contracts.settings import Settings
 from mrs_resources.archive import Archive, Arrival
 from mrs_resources.feed_reading import ReadFile, read_file
 from mrs_resources.file_layout import path_literal, text_literal
-from mrs_resources.kernel import DEAD_LETTER, Appended, Provenance, quoted
+from mrs_resources.kernel import Appended, Provenance, quoted
 from mrs_resources.log_store import EVER, SYSTEM_RUN, Transaction
 
 Decision = Literal["new", "identical", "correction", "rejected"]
@@ -135,7 +135,7 @@ def _write_rows(
     tx: Transaction, arrival: Arrival, feed: FeedContract, read: ReadFile, provenance: Provenance
 ) -> Admitted:
     appended = []
-    letters = _dead_letters(tx, arrival, feed, read, provenance)
+    letters = _dead_letters(arrival, feed, read, provenance) if read.refused else None
     for target in feed.targets:
         _offer(tx, arrival, target, read)
         scope = replace(EVER, complete=False)
@@ -152,7 +152,7 @@ def _write_rows(
     return Admitted(
         arrival=arrival,
         decision="correction"
-        if any(_corrects(tx, t, a, read) for t, a in zip(feed.targets, appended, strict=True))
+        if any(_corrects(tx, t, a) for t, a in zip(feed.targets, appended, strict=True))
         else "new",
         received=read.received,
         accepted=accepted,
@@ -186,62 +186,52 @@ def _offer(tx: Transaction, arrival: Arrival, target: Target, read: ReadFile) ->
     )
 
 
-def _dead_letters(
-    tx: Transaction, arrival: Arrival, feed: FeedContract, read: ReadFile, provenance: Provenance
-) -> pl.DataFrame:
-    """Refused rows. `source_row` counts data rows from 1, as the parser counts them: broken lines are counted too."""
-    if not read.refused:
-        return pl.DataFrame(schema=DEAD_LETTER)
+def _dead_letters(arrival: Arrival, feed: FeedContract, read: ReadFile, provenance: Provenance) -> str:
+    """SQL of the refused rows. `source_row` counts data rows from 1 as the parser does, broken lines included.
+
+    The nth broken line stands at place p, so that p - n rows were read before it.
+    """
     report = '"report_id"' if any(c.name == "report_id" for c in feed.columns) else "NULL"
-    refused = tx.query(
-        f"SELECT business_day, {report} AS report_id, file_row_number AS place, raw_payload, error_code, error "
-        f"FROM read_parquet({path_literal(read.rows)}, file_row_number = true) WHERE error_code IS NOT NULL"
+    same = f"{text_literal(arrival.retailer)} AS retailer, {text_literal(provenance.source)} AS source"
+    broken = f"read_parquet({path_literal(read.broken)})"
+    before = (
+        "SELECT place - n AS place, max(n) AS broken "
+        f"FROM (SELECT place, row_number() OVER (ORDER BY place) AS n FROM {broken}) GROUP BY ALL"
     )
-    # The nth broken line (from 0) at place p has p - 1 - n rows before it.
-    gaps = pl.Series([place - 1 - n for n, (place, _, _) in enumerate(read.broken)], dtype=pl.Int64)
-    rows = refused.select(
-        "business_day",
-        "report_id",
-        source_row=pl.col("place") + 1 + gaps.search_sorted(refused["place"], side="right").cast(pl.Int64),
-        raw_payload="raw_payload",
-        error_code="error_code",
-        error="error",
-    )
-    broken = pl.DataFrame(
-        {
-            "source_row": [place for place, _, _ in read.broken],
-            "raw_payload": [line for _, line, _ in read.broken],
-            "error": [f"The line has no row ({error}): correct it." for _, _, error in read.broken],
-        },
-        schema={"source_row": pl.Int64, "raw_payload": pl.String, "error": pl.String},
-    ).with_columns(error_code=pl.lit("broken_line"))
-    together = pl.concat([rows, broken], how="diagonal_relaxed")
-    return together.with_columns(retailer=pl.lit(arrival.retailer), source=pl.lit(provenance.source)).select(
-        pl.col(name).cast(dtype) for name, dtype in DEAD_LETTER.items()
+    return (
+        f"SELECT {same}, business_day, {report} AS report_id, r.place + 1 + coalesce(b.broken, 0) AS source_row, "
+        "raw_payload, error_code, error FROM (SELECT *, file_row_number AS place "
+        f"FROM read_parquet({path_literal(read.rows)}, file_row_number = true) WHERE error_code IS NOT NULL) r "
+        f"ASOF LEFT JOIN ({before}) b ON r.place >= b.place "
+        f"UNION ALL SELECT {same}, NULL, NULL, place, line, 'broken_line', error FROM {broken}"
     )
 
 
-def _corrects(tx: Transaction, target: Target, appended: Appended, read: ReadFile) -> bool:
+def _corrects(tx: Transaction, target: Target, appended: Appended) -> bool:
     """Whether accepted rows restate known facts, or add some to an interval of a store that was known already."""
     if not appended.appended:
         return False
-    log, days = target.contract.name, [appended.days[0], appended.days[-1]]
-    written = "SELECT max(written_to) FROM append_batches WHERE log_name = ? AND run_id = ?"
-    batch = f"SELECT batch_id FROM append_batches WHERE log_name = ? AND run_id = ? AND written_to = ({written})"
-    parameters: list[object] = [log, tx.run_id, log, tx.run_id]
-    mine = f"run_id = ? AND business_day BETWEEN ? AND ? AND batch_id = ({batch})"
-    scope: list[object] = [tx.run_id, *days, *parameters]
-    if tx.connection.execute(f"SELECT 1 FROM {log} WHERE {mine} AND version > 1 LIMIT 1", scope).fetchone():
-        return True
-    if "ts" not in target.contract.key:
+    log = target.contract.name
+    newest = tx.query(
+        "SELECT batch_id FROM append_batches WHERE log_name = ? AND run_id = ? ORDER BY written_to DESC LIMIT 1",
+        [log, tx.run_id],
+    )
+    inside = "run_id = ? AND business_day BETWEEN ? AND ? AND batch_id"
+    scope: list[object] = [tx.run_id, appended.days[0], appended.days[-1], newest["batch_id"][0]]
+
+    def found(sql: str, parameters: list[object]) -> bool:
+        return tx.connection.execute(f"{sql} LIMIT 1", parameters).fetchone() is not None
+
+    if not found(f"SELECT 1 FROM {log} WHERE {inside} <> ?", scope):
         return False
-    others = mine.replace("batch_id =", "batch_id <>")
-    found = tx.connection.execute(
-        f"SELECT 1 FROM (SELECT DISTINCT retailer, store_id, ts FROM {log} WHERE {mine}) "
-        f"SEMI JOIN (SELECT retailer, store_id, ts FROM {log} WHERE {others}) USING (retailer, store_id, ts) LIMIT 1",
+    if found(f"SELECT 1 FROM {log} WHERE {inside} = ? AND version > 1", scope):
+        return True
+    interval = "retailer, store_id, ts"
+    return "ts" in target.contract.key and found(
+        f"SELECT 1 FROM (SELECT DISTINCT {interval} FROM {log} WHERE {inside} = ?) "
+        f"SEMI JOIN (SELECT {interval} FROM {log} WHERE {inside} <> ?) USING ({interval})",
         [*scope, *scope],
-    ).fetchone()
-    return found is not None
+    )
 
 
 def _says_nothing_new(tx: Transaction, admitted: Admitted) -> bool:

@@ -6,7 +6,7 @@ with a file can break a transaction on the warehouse.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -42,7 +42,8 @@ class ReadFile:
             where the row is refused; in the order of the file.
         received, refused: number of rows, broken lines included.
         first_day, last_day: business days of the rows that are not refused; None where there are none.
-        broken: broken lines: (place among the file's rows, line as it stood, what is wrong).
+        broken: Parquet file of the lines that have no row: `place` among the file's rows from 1, the `line` as it
+            stood, and the `error`.
         ignored: columns that nothing was read from.
     """
 
@@ -51,7 +52,7 @@ class ReadFile:
     refused: int
     first_day: date | None
     last_day: date | None
-    broken: tuple[tuple[int, str, str], ...]
+    broken: Path
     ignored: tuple[str, ...]
 
 
@@ -68,9 +69,8 @@ def read_file(archive: Archive, arrival: Arrival, settings: Settings, feed: Feed
         with _connection(scratch) as connection:
             try:
                 layout = layout_of(file, feed, _configured(settings, feed, arrival.retailer), connection)
-                read = _read(
-                    connection, scratch / "rows.parquet", layout, feed, _sender(settings, arrival, file), arrival
-                )
+                query = rows_sql(layout, feed, _sender(settings, arrival, file), arrival)
+                read = _read(connection, scratch, query, layout.ignored)
             except _FILE_FAULTS as error:
                 reason = str(error).splitlines()[0][:500].replace(str(file.path), arrival.file_name)
                 raise FeedRejected(
@@ -121,30 +121,16 @@ def _connection(scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.close()
 
 
-def _read(
-    connection: duckdb.DuckDBPyConnection,
-    target: Path,
-    layout: Layout,
-    feed: FeedContract,
-    sender: _Sender,
-    arrival: Arrival,
-) -> ReadFile:
-    query = rows_sql(layout, feed, sender, arrival)
-    connection.execute(f"COPY ({query}) TO {text_literal(str(target))} (FORMAT parquet, COMPRESSION snappy)")
-    rows, refused, first, last = connection.execute(
+def _read(connection: duckdb.DuckDBPyConnection, scratch: Path, query: str, ignored: tuple[str, ...]) -> ReadFile:
+    rows, broken = scratch / "rows.parquet", scratch / "broken.parquet"
+    connection.execute(f"COPY ({query}) TO {text_literal(str(rows))} (FORMAT parquet)")
+    connection.execute(f"COPY ({_broken_lines_sql(connection)}) TO {text_literal(str(broken))} (FORMAT parquet)")
+    received, refused, first, last = connection.execute(
         "SELECT count(*), count(error_code), min(business_day) FILTER (error_code IS NULL), "
-        f"max(business_day) FILTER (error_code IS NULL) FROM read_parquet({path_literal(target)})"
+        f"max(business_day) FILTER (error_code IS NULL) FROM read_parquet({path_literal(rows)})"
     ).fetchall()[0]
-    broken = _broken_lines(connection)
-    return ReadFile(
-        rows=target,
-        received=int(rows) + len(broken),
-        refused=int(refused) + len(broken),
-        first_day=first,
-        last_day=last,
-        broken=broken,
-        ignored=layout.ignored,
-    )
+    lost = int(connection.execute(f"SELECT count(*) FROM read_parquet({path_literal(broken)})").fetchall()[0][0])
+    return ReadFile(rows, received + lost, refused + lost, first, last, broken, ignored)
 
 
 def rows_sql(layout: Layout, feed: FeedContract, sender: _Sender, arrival: Arrival) -> str:
@@ -212,14 +198,12 @@ def _rule_message(rule: AdmissionRule) -> str:
     return text_literal(rule.message)
 
 
-def _broken_lines(connection: duckdb.DuckDBPyConnection) -> tuple[tuple[int, str, str], ...]:
-    """Lines that have no row, in order: their place among the file's rows counts from 1 after the header."""
+def _broken_lines_sql(connection: duckdb.DuckDBPyConnection) -> str:
     known = connection.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = ?", [BROKEN_LINES]).fetchall()
     if not known[0][0]:
-        return ()
-    found: Sequence[tuple[int, str, str]] = connection.execute(
-        "SELECT line - 1, coalesce(trim(any_value(csv_line), chr(10)), ''), "
-        f"string_agg(DISTINCT error_message, '; ' ORDER BY error_message) FROM {BROKEN_LINES} "
-        "GROUP BY line ORDER BY line"
-    ).fetchall()
-    return tuple((int(place), line, error) for place, line, error in found)
+        return "SELECT 0::BIGINT AS place, '' AS line, '' AS error WHERE false"
+    return (
+        "SELECT CAST(line - 1 AS BIGINT) AS place, coalesce(trim(any_value(csv_line), chr(10)), '') AS line, "
+        "'The line has no row (' || string_agg(DISTINCT error_message, '; ' ORDER BY error_message) || ').' AS error "
+        f"FROM {BROKEN_LINES} GROUP BY line ORDER BY place"
+    )

@@ -48,6 +48,8 @@ def layout_of(
     """Find a file's columns.
 
     Args:
+        file: the file.
+        feed: what its columns may be.
         configured: canonical column → the sender's name, from feeds.toml.
         connection: any connection; nothing is written.
 
@@ -188,7 +190,7 @@ def _match(
         raise FeedRejected(
             f"No column {', '.join(absent)}; the file has: {', '.join(header)[:1000] or 'none'}.",
             code="missing_columns",
-            remedy=f"Send the column, or say its name under `columns` in feeds.toml and send the file again.",
+            remedy="Send the column, or say its name under `columns` in feeds.toml and send the file again.",
             absent=absent,
             seen=list(header),
         )

@@ -1,6 +1,6 @@
-"""From archived bytes to a plain file that DuckDB reads: compression, encoding and kind, told by content alone.
+r"""From archived bytes to a plain file that DuckDB reads: compression, encoding and kind, told by content alone.
 
-Names say nothing. gzip and zstd are opened, text is made UTF-8 with `\\n` line ends, and what cannot be read whole is
+Names say nothing. gzip and zstd are opened, text is made UTF-8 with `\n` line ends, and what cannot be read whole is
 rejected whole: a truncated file is not evidence.
 """
 

@@ -183,6 +183,9 @@ class Kernel:
         `ordinal` orders rows that claim the same key: the highest is kept.
 
         Args:
+            contract: the log that the rows are for.
+            source_sql: the query.
+            parameters: of the query.
             constants: column → SQL literal that every row has; the query leaves these columns out, and they take no
                 room while staged.
         """
@@ -205,9 +208,17 @@ class Kernel:
         run_id: str,
         scope: Scope,
         provenance: Provenance,
-        dead_letters: pl.DataFrame | None = None,
+        dead_letters: pl.DataFrame | str | None = None,
     ) -> Appended:
         """Write what the staged rows change. See the module's docstring.
+
+        Args:
+            contract: the log.
+            run_id: namespace written to.
+            scope: what the staged rows answer for.
+            provenance: who writes.
+            dead_letters: rows that the caller refused, in the shape of `DEAD_LETTER`: a frame, or a query where
+                there may be too many to hold.
 
         Raises:
             ContractBroken: a staged row lies outside the scope.
@@ -215,16 +226,16 @@ class Kernel:
         self.ensure(contract)
         self._refuse_rows_out_of_scope(contract, scope)
         offered = self._count(f"SELECT count(*) FROM {OFFERED}")
+        refused = self._stage_letters(dead_letters)
         conflicting = self._drop_duplicates(contract)
-        letters = pl.concat([f for f in (dead_letters, conflicting) if f is not None and f.height] or [conflicting])
         self._find_latest(contract, run_id, scope)
         begin = self._next_instant()
         batch_id = "b-" + hashlib.sha256(f"{contract.name}|{begin.isoformat()}".encode()).hexdigest()[:16]
-        stamp = [batch_id, provenance.dagster_run_id, provenance.code_version]
+        stamp: list[object] = [batch_id, provenance.dagster_run_id, provenance.code_version]
         appended = self._insert_changed(contract, run_id, begin, stamp)
         middle = self._newest_of(contract, batch_id, begin) + _MICROSECOND
         retracted = self._insert_retractions(contract, run_id, middle, stamp) if scope.complete else 0
-        rejected = self._insert_dead_letters(contract, run_id, letters, provenance, begin, batch_id)
+        rejected = self._insert_dead_letters(contract, run_id, provenance, begin, batch_id)
         if appended or retracted or rejected:
             end = self._newest_of(contract, batch_id, begin)
             counts = [appended, retracted, rejected, provenance.dagster_run_id, provenance.code_version]
@@ -234,14 +245,14 @@ class Kernel:
             )
         partitions = self._partitions(contract, batch_id, begin)
         stores = self._stores(contract, batch_id, begin) if appended or retracted else ()
-        self.connection.execute(f"DROP VIEW {OFFERED}; DROP TABLE {STAGED}; DROP TABLE latest")
+        self.connection.execute(f"DROP VIEW {OFFERED}; DROP TABLE {STAGED}; DROP TABLE latest; DROP TABLE letters")
         return Appended(
             log=contract.name,
-            offered=offered + (dead_letters.height if dead_letters is not None else 0),
+            offered=offered + refused,
             appended=appended,
-            unchanged=offered - appended - conflicting.height,
+            unchanged=offered - appended - conflicting,
             retracted=retracted,
-            rejected=letters.height,
+            rejected=refused + conflicting,
             days=tuple(sorted({p.day for p in partitions if p.appended or p.retracted})),
             stores=stores,
             partitions=partitions,
@@ -270,15 +281,28 @@ class Kernel:
         if stray:
             raise ContractBroken(f"{contract.name}: {stray} offered rows lie outside of {scope}.")
 
-    def _drop_duplicates(self, contract: Contract) -> pl.DataFrame:
-        """Leave one row per key; return those that claimed a key with other content, as dead letters."""
+    def _stage_letters(self, dead_letters: pl.DataFrame | str | None) -> int:
+        columns = quoted(DEAD_LETTER.names())
+        if isinstance(dead_letters, str):
+            self.connection.execute(f"CREATE OR REPLACE TEMP TABLE letters AS SELECT {columns} FROM ({dead_letters})")
+        else:
+            frame = (
+                pl.DataFrame(schema=DEAD_LETTER) if dead_letters is None else dead_letters.select(DEAD_LETTER.names())
+            )
+            self.connection.register("refused", frame.cast(DEAD_LETTER))
+            self.connection.execute(f"CREATE OR REPLACE TEMP TABLE letters AS SELECT {columns} FROM refused")
+            self.connection.unregister("refused")
+        return self._count("SELECT count(*) FROM letters")
+
+    def _drop_duplicates(self, contract: Contract) -> int:
+        """Leave one row per key; make dead letters of those that claimed a key with other content, and count them."""
         key = quoted(list(contract.key))
         self.connection.execute(
             f"CREATE OR REPLACE TEMP TABLE claimed AS SELECT hash({key}) AS h FROM {OFFERED} "
             "GROUP BY h HAVING count(*) > 1"
         )
         if not self._count("SELECT count(*) FROM claimed"):
-            return pl.DataFrame(schema=DEAD_LETTER)
+            return 0
         self.connection.execute(
             f"CREATE OR REPLACE TEMP TABLE ranked AS SELECT place, "
             f"row_number() OVER claim AS rank, row_hash = first_value(row_hash) OVER claim AS agrees "
@@ -287,15 +311,14 @@ class Kernel:
         )
         report = '"report_id"' if "report_id" in contract.body else "NULL"
         content = ", ".join(f'"{c}" := o."{c}"' for c in contract.hashed)
-        conflicting = self.connection.execute(
-            f"SELECT retailer, business_day, {report} AS report_id, NULL AS source, ordinal AS source_row, "
-            f"to_json(struct_pack({content})) AS raw_payload, "
-            "'conflicting_key' AS error_code, "
-            "'another row of the same submission claims this key with other values; that one was kept' AS error "
+        conflicting = self._count(
+            f"INSERT INTO letters SELECT retailer, business_day, {report}, NULL, ordinal, "
+            f"to_json(struct_pack({content})), 'conflicting_key', "
+            "'another row of the same submission claims this key with other values; that one was kept' "
             f"FROM {OFFERED} o JOIN ranked r ON o.place = r.place WHERE r.rank > 1 AND NOT r.agrees"
-        ).pl()
+        )
         self.connection.execute(f"DELETE FROM {STAGED} WHERE rowid IN (SELECT place FROM ranked WHERE rank > 1)")
-        return conflicting.cast(DEAD_LETTER)  # type: ignore[arg-type]
+        return conflicting
 
     def _find_latest(self, contract: Contract, run_id: str, scope: Scope) -> None:
         condition, parameters = scope_sql(scope, contract, run_id)
@@ -384,28 +407,19 @@ class Kernel:
         )
 
     def _insert_dead_letters(
-        self,
-        contract: Contract,
-        run_id: str,
-        letters: pl.DataFrame,
-        provenance: Provenance,
-        written_at: datetime,
-        batch_id: str,
+        self, contract: Contract, run_id: str, provenance: Provenance, written_at: datetime, batch_id: str
     ) -> int:
-        if not letters.height:
+        if not self._count("SELECT count(*) FROM letters"):
             return 0
-        told = letters.with_columns(pl.col("source").fill_null(provenance.source))
-        self.connection.register("letters", told.select(DEAD_LETTER.names()))
+        self.connection.execute("UPDATE letters SET source = coalesce(source, ?)", [provenance.source])
         same = " AND ".join(
             f"e.{c} IS NOT DISTINCT FROM l.{c}" for c in ("source", "source_row", "error_code", "raw_payload")
         )
-        inserted = self._count(
+        return self._count(
             f"INSERT INTO {contract.name}_errors SELECT ?, l.*, ?, ? FROM letters l "
             f"WHERE NOT EXISTS (SELECT 1 FROM {contract.name}_errors e WHERE e.run_id = ? AND {same})",
             [run_id, written_at, batch_id, run_id],
         )
-        self.connection.unregister("letters")
-        return inserted
 
     def _partitions(self, contract: Contract, batch_id: str, begin: datetime) -> tuple[PartitionCount, ...]:
         rows = self.connection.execute(

@@ -94,6 +94,25 @@ class SnapshotReader:
                 sql += f" LIMIT {int(limit)}"
             return _run(connection, sql, parameters)
 
+    def log_counts(self) -> pl.DataFrame:
+        """Per log of the current namespace that was ever written: when it was last written, its rows and dead letters.
+
+        Returns:
+            Columns log, last_written_at, rows, degraded, retracted, dead_letters, dead_letter_share.
+        """
+        with self._opened() as connection:
+            parameters: dict[str, object] = {"run_id": _run_id(connection, None)}
+            counts = [
+                f"SELECT '{log.name}' AS log, max(written_at) AS last_written_at, count(*) AS rows, "
+                "count(*) FILTER (is_degraded) AS degraded, count(*) FILTER (is_retracted) AS retracted, "
+                f"(SELECT count(*) FROM {log.name}_errors WHERE run_id = $run_id) AS dead_letters "
+                f"FROM {log.name} WHERE run_id = $run_id"
+                for log in LOGS
+                if _has_table(connection, log.name)
+            ]
+            share = "dead_letters / greatest(rows + dead_letters, 1) AS dead_letter_share"
+            return _run(connection, f"SELECT *, {share} FROM ({' UNION ALL '.join(counts)}) WHERE rows > 0", parameters)
+
     def explain(self, report_id: str) -> Explanation:
         """Every row of every log about one report, and how its current row came about.
 

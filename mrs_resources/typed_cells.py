@@ -1,4 +1,4 @@
-"""Cells as text to typed values, as SQL: one expression per column, and what is wrong with a cell that does not read."""
+"""From cells as text to typed values, as SQL: one expression per column, and what is wrong where one does not read."""
 
 from __future__ import annotations
 
@@ -92,8 +92,10 @@ def typed_cell(column: FeedColumn, text: str, name: str, reading: Reading) -> Ty
     """A column's typed value and problems.
 
     Args:
+        column: what the cell must read as.
         text: SQL of the trimmed text.
         name: the file's name for the column, for messages.
+        reading: how the sender writes times and numbers.
     """
     cell = _KINDS[column.kind](column, text, name, reading)
     problems = list(cell.problems)
@@ -109,7 +111,9 @@ def instant_sql(text: str, timezone: str) -> str:
     that they repeat reads as the second of the two.
     """
     zoned = f"length({text}) > 16 AND regexp_matches({text}, '(Z|[+-]\\d{{2}}(:?\\d{{2}})?)$')"
-    in_full = f"CASE WHEN substr({text}, 17, 1) = ':' THEN {text} ELSE left({text}, 16) || ':00' || substr({text}, 17) END"
+    in_full = (
+        f"CASE WHEN substr({text}, 17, 1) = ':' THEN {text} ELSE left({text}, 16) || ':00' || substr({text}, 17) END"
+    )
     local = f"timezone({text_literal(timezone)}, TRY_CAST({text} AS TIMESTAMP))"
     return (
         f"CASE WHEN NOT regexp_full_match({text}, '{_INSTANT}') THEN NULL "
@@ -138,7 +142,7 @@ def _is_unread(column: FeedColumn, text: str) -> str:
     return f'{text} IS NOT NULL AND "{column.name}" IS NULL'
 
 
-def _id(column: FeedColumn, text: str, name: str, _: Reading) -> TypedCell:
+def _id(_: FeedColumn, text: str, name: str, __: Reading) -> TypedCell:
     return TypedCell(
         text,
         (

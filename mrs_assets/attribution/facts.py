@@ -17,7 +17,6 @@ DOUBLED = (1.75, 2.3)
 
 SERIES = ["store_id", "sku"]
 _MICRO = pl.duration(microseconds=1)
-_MONEY_SCALE = 10**4
 
 
 def bounded(reports: pl.DataFrame) -> pl.DataFrame:
@@ -42,67 +41,56 @@ def bounded(reports: pl.DataFrame) -> pl.DataFrame:
 def window_facts(reports: pl.DataFrame, series: pl.DataFrame) -> pl.DataFrame:
     """One row per bounded report row.
 
-    Columns: row; ticks, received, zeros (counts inside the window); price, price_before (mean per unit sold, in
-    the retailer's currency, inside and in the 28 days before); flagged_<quality flag> (ticks);
-    store_ticks, store_gaps (ticks of the store's other series, and those missing or partial); store_share,
-    (share of the store's other series with a report at the tick in the same direction), store_series (how many
-    others there are), doubling (actual / expected over the window, from the report), store_doubled (share of the
-    store's other series whose report at the tick also shows twice the expectation). NULL where nothing says.
+    Columns: row; ticks, received, zeros (counts inside the window); flagged_<quality flag> (ticks); store_ticks,
+    store_gaps (ticks of the store's other series, and those missing or partial); store_share (share of the store's
+    other series with a report at the tick in the same direction), store_series (how many others there are);
+    doubling (actual / expected over the window, from the report), store_doubled (share of the store's other series
+    whose report at the tick also shows twice the expectation). NULL where nothing says.
     """
     counted = _countable(series)
     own = [c for c in counted.columns if c not in (*SERIES, "ts")]
     stores = counted.group_by("store_id", "ts").agg(store_ticks=pl.col("ticks").sum(), store_gaps=pl.col("gaps").sum())
-    facts = _between(reports, counted, SERIES, own, ("began_at", "until"))
-    before = _between(reports, counted, SERIES, ["sold", "earned"], ("before_at", "began_at")).rename(
-        {"sold": "sold_before", "earned": "earned_before"}
-    )
-    around = _between(reports, stores, ["store_id"], ["store_ticks", "store_gaps"], ("began_at", "until"))
+    window = ("began_at", "until")
     return (
-        facts.join(before, on="row")
-        .join(around, on="row")
+        sums_between(reports, counted, SERIES, own, window)
+        .join(sums_between(reports, stores, ["store_id"], ["store_ticks", "store_gaps"], window), on="row")
         .join(_neighbours(reports, series), on="row")
         .with_columns(
-            store_ticks=pl.col("store_ticks") - pl.col("ticks"),
-            store_gaps=pl.col("store_gaps") - pl.col("gaps"),
-            price=_per_unit("earned", "sold"),
-            price_before=_per_unit("earned_before", "sold_before"),
+            store_ticks=pl.col("store_ticks") - pl.col("ticks"), store_gaps=pl.col("store_gaps") - pl.col("gaps")
         )
         .sort("row")
     )
 
 
-def _per_unit(money: str, units: str) -> pl.Expr:
-    return pl.when(pl.col(units) > 0).then(pl.col(money) / pl.col(units))
-
-
 def _countable(series: pl.DataFrame) -> pl.DataFrame:
     """Integer facts of each series tick, so that sums of them are exact."""
-    units = (pl.col("units").cast(pl.Float64) * _MONEY_SCALE).round().cast(pl.Int64)
-    revenue = pl.coalesce(
-        pl.col("revenue").cast(pl.Float64), pl.col("unit_price").cast(pl.Float64) * pl.col("units").cast(pl.Float64)
-    )
     received = pl.col("coverage") == "received"
-    priced = received & (units > 0) & (revenue > 0)
     counts = {
         "ticks": ~pl.col("coverage").is_in(["closed", "not_expected"]),
         "received": received,
         "gaps": pl.col("coverage").is_in(["missing", "partial"]),
-        "zeros": received & (units <= 0),
+        "zeros": received & (pl.col("units") <= 0),
         **{f"flagged_{flag}": pl.col("quality_flags").list.contains(flag) for flag in QUALITY_FLAGS},
     }
     return series.select(
         *SERIES,
         "ts",
         *(condition.fill_null(value=False).cast(pl.Int64).alias(name) for name, condition in counts.items()),
-        sold=pl.when(priced).then(units).otherwise(0),
-        earned=pl.when(priced).then((revenue * _MONEY_SCALE).round().cast(pl.Int64)).otherwise(0),
     )
 
 
-def _between(
+def sums_between(
     reports: pl.DataFrame, counted: pl.DataFrame, by: list[str], columns: list[str], bounds: tuple[str, str]
 ) -> pl.DataFrame:
-    """Sum integer columns over ticks that begin between two bounds: differences of running sums, hence exact."""
+    """Sum integer columns over ticks that begin between two bounds: differences of running sums, hence exact.
+
+    Args:
+        reports: bounded MRDL rows.
+        counted: integer columns by `by` and ts.
+        by: what identifies a series of ticks.
+        columns: the columns to add.
+        bounds: names of two instants out of `before_at` (28 days before the window), `began_at` and `until`.
+    """
     running = counted.sort(*by, "ts").select(*by, "ts", *(pl.col(c).cum_sum().over(by) for c in columns)).sort("ts")
     rows = reports.with_columns(before_at=pl.col("began_at") - pl.duration(days=BEFORE_DAYS))
     sums = []

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import log
-
 import polars as pl
 
 from mrs_assets.attribution.facts import DOUBLED
@@ -34,17 +32,13 @@ DOUBLED_SHARE = 0.15
 FULL_DOUBLED_SHARE = 0.5
 """Sales of a store look recorded twice when 15 % of its other series do too, and surely when half of them do."""
 
-PRICE_STEP = 0.05
-FULL_PRICE_STEP = 0.30
-"""Price changes count from 5 % on and count fully from 30 % on."""
-
 
 def observed_candidates(reports: pl.DataFrame, facts: pl.DataFrame, clusters: pl.DataFrame) -> pl.DataFrame:
     """Candidates per bounded report row.
 
     Args:
         reports: bounded MRDL rows of one retailer.
-        facts: their window facts.
+        facts: their window facts and price facts.
         clusters: MRCL rows of the same reports and ticks.
 
     Returns:
@@ -61,9 +55,9 @@ def observed_candidates(reports: pl.DataFrame, facts: pl.DataFrame, clusters: pl
     share, ticks = pl.col("store_share"), pl.col("ticks")
     zeros = pl.col("zeros") / pl.col("received")
     gaps = pl.col("store_gaps") / pl.col("store_ticks")
-    step = (pl.col("price") / pl.col("price_before")).log()
-    percent = ((pl.col("price") / pl.col("price_before") - 1).abs() * 100).round(0).cast(pl.Int64)
-    price_sign = pl.when(step < 0).then(pl.lit("up")).otherwise(pl.lit("down"))
+    step = pl.col("price_step")
+    cheaper = step < 0
+    percent = ((step.exp() - 1).abs() * 100).round(0).cast(pl.Int64)
     found = [
         _candidate(
             rows.filter((pl.col(f"flagged_{flag}") > 0) & (ticks > 0)),
@@ -108,13 +102,13 @@ def observed_candidates(reports: pl.DataFrame, facts: pl.DataFrame, clusters: pl
             reach=pl.lit(None, dtype=pl.Float64),
         ),
         _candidate(
-            rows.filter(step.abs() >= log(1 + PRICE_STEP)),
+            rows.filter(pl.col("price_evidence") > 0),
             OBSERVED["price_change"],
             pl.format(
-                "Price of {} {} {} %", "sku", pl.when(step < 0).then(pl.lit("down")).otherwise(pl.lit("up")), percent
+                "Price of {} {} {} %", "sku", pl.when(cheaper).then(pl.lit("down")).otherwise(pl.lit("up")), percent
             ),
-            (step.abs() / log(1 + FULL_PRICE_STEP)).clip(0, 1),
-            sign=price_sign,
+            pl.col("price_evidence"),
+            sign=pl.when(cheaper).then(pl.lit("up")).otherwise(pl.lit("down")),
             reach=pl.lit(None, dtype=pl.Float64),
         ),
     ]

@@ -12,6 +12,7 @@ from mrs_assets.attribution.coverage import store_limits
 from mrs_assets.attribution.dated import Feeds, dated_candidates
 from mrs_assets.attribution.evidence import evidence, snapshot, states
 from mrs_assets.attribution.observed import observed_candidates
+from mrs_assets.attribution.prices import price_facts
 from mrs_assets.attribution.scoring import FEATURES, RANKED, ranked, score
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.logs.attributed import ATTRIBUTED
@@ -44,7 +45,7 @@ def _of_retailer(name: str, reports: pl.DataFrame, inputs: Inputs) -> pl.DataFra
     reports = facts.bounded(reports)
     clusters = inputs["clustered"].filter((pl.col("retailer") == name) & pl.col("cluster_id").is_not_null())
     series = inputs["series"].filter(retailer=name)
-    known = facts.window_facts(reports, series)
+    known = facts.window_facts(reports, series).join(price_facts(reports, series), on="row")
     observed = observed_candidates(reports, known, clusters)
     dated = _dated(name, retailer, reports, series, inputs)
     unclustered = reports.join(clusters, on=["report_id", "tick"], how="anti").select("row", no_cluster=pl.lit(True))

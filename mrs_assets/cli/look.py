@@ -11,11 +11,11 @@ import polars as pl
 import typer
 from rich.markup import escape
 
-from mrs_assets.cli.output import Format, print_rows, print_table, say
+from mrs_assets.cli.output import Format, print_rows, print_side_by_side, print_table, say
 from mrs_assets.contracts.errors import UnknownName, UserMistake
 from mrs_assets.contracts.logs.catalogue import LOGS, find
 from mrs_assets.contracts.settings import Settings, load_settings
-from mrs_assets.contracts.views import find_view
+from mrs_assets.contracts.views import MINORITY_REPORTS, find_view
 from mrs_assets.hydration.folds import FOLDS
 from mrs_resources.reader import SnapshotReader
 
@@ -82,14 +82,26 @@ def explain(
     print_table(pl.DataFrame(won, schema_overrides={"supplied by": pl.String}), title="Which log won each field")
     for log, frame in explanation.logs.items():
         if frame.height:
-            kept = [c for c in frame.columns if frame[c].null_count() < frame.height and c not in _ENVELOPE]
-            print_table(frame.select(kept).drop("supporting_evidence", "context_snapshot", strict=False), title=log)
+            print_side_by_side(frame.drop(_LEFT_OUT, strict=False).sort("written_at"), "written_at", title=log)
     if explanation.evidence is not None:
         say("[bold]The numbers behind the cause[/bold]")
         say(escape(json.dumps(explanation.evidence, indent=2, ensure_ascii=False)))
 
 
-_ENVELOPE = ("run_id", "row_hash", "batch_id", "dagster_run_id", "code_version", "report_id", "feature_vector")
+_LEFT_OUT = (
+    "run_id",
+    "retailer",
+    "store_id",
+    "sku",
+    "report_id",
+    "row_hash",
+    "batch_id",
+    "dagster_run_id",
+    "feature_vector",
+    "supporting_evidence",
+    "context_snapshot",
+)
+"""What every row of a report repeats, or what is printed on its own."""
 
 
 def errors(
@@ -127,12 +139,10 @@ def health(
 ) -> None:
     """Show per log when it was last written, its rows, its degraded rows and its dead letters."""
     reader = _reader(load_settings())
-    rows = [row for contract in LOGS if (row := _log_health(reader, contract.name)) is not None]
-    frame = pl.DataFrame(rows)
+    frame = reader.log_counts()
     worries = [
-        f"{row['log']}: {row['dead letters']} dead letters, {row['dead letter share']:.1%} of its rows"
-        for row in rows
-        if row["dead letter share"] > MAX_DEAD_LETTER_SHARE
+        f"{row['log']}: {row['dead_letters']} dead letters, {row['dead_letter_share']:.1%} of its rows"
+        for row in frame.filter(pl.col("dead_letter_share") > MAX_DEAD_LETTER_SHARE).to_dicts()
     ]
     worries += [f"{plan} was planned and is not done" for plan in _open_plans(reader)]
     if as_json:
@@ -170,54 +180,54 @@ def _instant(text: str | None) -> datetime | None:
 
 
 def _for_people(name: str, rows: pl.DataFrame, settings: Settings) -> pl.DataFrame:
-    """The columns that a person reads first, days instead of instants."""
+    """The columns that a person reads first, in the retailer's local time."""
     try:
         view = find_view(name)
     except UnknownName:
         return rows
-    columns = REPORT_COLUMNS if view.name == "minority_reports" else EVENT_COLUMNS
-    rows = rows.with_columns(_impact(rows, settings))
-    if view.name == "minority_events":
+    if view.name == MINORITY_REPORTS.name:
+        columns = REPORT_COLUMNS
+    else:
+        columns = EVENT_COLUMNS
+        degraded = pl.col("degraded_reasons").list.join(", ")
         rows = rows.with_columns(
-            pl.col("cohort_name").alias("what"),
-            pl.format("{} stores, {} SKUs", "store_count", "sku_count").alias("where"),
-            pl.when("is_degraded").then(pl.col("degraded_reasons").list.join(", ")).otherwise(pl.lit("no")).alias("degraded"),
+            _first_few("skus").alias("what"),
+            _first_few("stores").alias("where"),
+            pl.when("is_degraded").then(degraded).otherwise(pl.lit("no")).alias("degraded"),
         )
-    minutes = pl.col("window_start", "window_end").dt.strftime("%Y-%m-%d %H:%M")
-    return rows.with_columns(minutes).select(pl.col(column).alias(title) for column, title in columns.items())
+    parts = [_local(part, settings) for part in rows.with_row_index("place").partition_by("retailer")]
+    told = pl.concat(parts).sort("place") if parts else rows.with_columns(impact=pl.lit(""))
+    return told.select(pl.col(column).alias(title) for column, title in columns.items())
 
 
-def _impact(rows: pl.DataFrame, settings: Settings) -> pl.Expr:
-    currencies = {name: retailer.currency or "" for name, retailer in settings.retailers.items()}
-    unit = pl.when(pl.col("impact_unit") == "units").then(pl.lit("units")).otherwise(
-        pl.col("retailer").replace_strict(currencies, default="")
+def _local(rows: pl.DataFrame, settings: Settings) -> pl.DataFrame:
+    """Windows of one retailer as local days (or minutes), amounts with their unit."""
+    retailer = settings.retailers.get(str(rows["retailer"][0]))
+    zone, daily = (retailer.timezone, retailer.grain == "1d") if retailer else ("UTC", False)
+    form = "%Y-%m-%d" if daily else "%Y-%m-%d %H:%M"
+    newest_moment = pl.col("window_end").dt.offset_by("-1us" if daily else "0us")
+    amounts = [pl.col(f"impact_{part}").cast(pl.Float64).round().cast(pl.Int64) for part in ("estimate", "lower", "upper")]
+    money = (retailer.currency if retailer else None) or "money"
+    return rows.with_columns(
+        pl.col("window_start").dt.convert_time_zone(zone).dt.strftime(form),
+        newest_moment.dt.convert_time_zone(zone).dt.strftime(form).alias("window_end"),
+        pl.format("{} ({} … {}) {}", *amounts, pl.col("impact_unit").replace("money", money)).alias("impact"),
     )
-    amounts = [pl.col(c).cast(pl.Float64).round(0).cast(pl.Int64) for c in ("impact_estimate", "impact_lower", "impact_upper")]
-    return pl.format("{} ({} … {}) {}", *amounts, unit).alias("impact")
 
 
-def _log_health(reader: SnapshotReader, log: str) -> dict[str, object] | None:
-    try:
-        rows = reader.show(log)
-    except UnknownName:
-        return None
-    letters = reader.show(f"{log}_errors").height
-    return {
-        "log": log,
-        "last written": rows["written_at"].max(),
-        "rows": rows.height,
-        "degraded": int(rows["is_degraded"].sum()),
-        "retracted": int(rows["is_retracted"].sum()),
-        "dead letters": letters,
-        "dead letter share": letters / max(rows.height + letters, 1),
-    }
+def _first_few(column: str, shown: int = 2) -> pl.Expr:
+    """The first names of a list, and how many more there are."""
+    more = pl.col(column).list.len().cast(pl.Int64) - shown
+    names = pl.col(column).list.head(shown).list.join(", ")
+    return pl.when(more > 0).then(pl.format("{} and {} more", names, more)).otherwise(names)
 
 
 def _open_plans(reader: SnapshotReader) -> list[str]:
+    """Plans newer than the newest finished one of their retailer."""
     try:
         plans = reader.show("replay_plans_log", live=True)
     except UnknownName:
         return []
-    answered = plans.filter(pl.col("state") == "done")["inputs_written_at"].max()
-    waiting = plans.filter((pl.col("state") == "planned") & (pl.col("inputs_written_at") > (answered or datetime.min)))
-    return waiting["plan_id"].to_list()
+    answered = plans.filter(pl.col("state") == "done").group_by("retailer").agg(pl.col("inputs_written_at").max().alias("to"))
+    waiting = plans.filter(pl.col("state") == "planned").join(answered, on="retailer", how="left")
+    return waiting.filter((pl.col("inputs_written_at") > pl.col("to")).fill_null(value=True))["plan_id"].to_list()

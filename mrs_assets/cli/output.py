@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from enum import StrEnum
 
 import polars as pl
@@ -50,10 +51,24 @@ def print_rows(frame: pl.DataFrame, form: Format, *, title: str | None = None) -
 def print_table(frame: pl.DataFrame, *, title: str | None = None) -> None:
     """Print rows as a table that a person reads; NULL is shown as a dash."""
     table = Table(title=title, title_justify="left", header_style="bold", row_styles=["", "dim"])
-    for name, dtype in frame.schema.items():
-        table.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
+    for place, (name, dtype) in enumerate(frame.schema.items()):
+        table.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold", no_wrap=place == 0)
     for row in frame.iter_rows():
         table.add_row(*("–" if value is None else escape(_cell(value)) for value in row))
+    _shown.print(table)
+
+
+def print_side_by_side(frame: pl.DataFrame, heading: str, *, title: str, newest: int = 5) -> None:
+    """Print few, wide rows as columns: one line per field that has a value, the newest rows on the right."""
+    shown = frame.tail(newest)
+    kept = [name for name in shown.columns if shown[name].null_count() < shown.height and name != heading]
+    earlier = f", {frame.height - shown.height} earlier rows not shown" if frame.height > shown.height else ""
+    table = Table(title=f"{title}{earlier}", title_justify="left", header_style="bold", row_styles=["", "dim"])
+    table.add_column(heading, no_wrap=True)
+    for value in shown[heading]:
+        table.add_column(_cell(value), overflow="fold")
+    for name in kept:
+        table.add_row(name, *("–" if value is None else escape(_cell(value)) for value in shown[name]))
     _shown.print(table)
 
 
@@ -69,6 +84,8 @@ def plain(frame: pl.DataFrame) -> pl.DataFrame:
 def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:,.3f}".rstrip("0").rstrip(".")
-    if isinstance(value, list):
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, list | pl.Series):
         return ", ".join(map(str, value))
     return str(value)

@@ -107,7 +107,7 @@ class Detection(_Section):
         expire_ticks: ticks without any evidence after which a report expires.
     """
 
-    enter_z: float = Field(default=4.5, gt=0)
+    enter_z: float = Field(default=4.0, gt=0)
     stay_z: float = Field(default=1.5, gt=0)
     candidate_z: float = Field(default=3.2, gt=0)
     max_window_ticks: int = Field(default=60, ge=1, le=500)

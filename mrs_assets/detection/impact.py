@@ -16,7 +16,7 @@ CELLS_AT_ONCE = 4_000_000
 
 @dataclass(frozen=True)
 class Impact:
-    """One value per window.
+    """One value per window; NaN where no tick of the window is evidence any more, such as after a correction.
 
     Attributes:
         in_money: whether a price is known; the amounts are units where not.
@@ -63,13 +63,14 @@ def _some(evidence: Evidence, start: Ints, last: Ints, tick: Ints, column: Ints)
     y, e, s = _sum(actual), _sum(expected), _sum(np.where(says, evidence.spread[at], 0.0))
     attributed, baseline = _sum(actual * value), _sum(expected * value)
     per_unit = np.where(e > 0, baseline / np.where(e > 0, e, 1.0), 1.0)
+    unknown = np.where(np.any(says, axis=0), 0.0, np.nan)
     return Impact(
         in_money=in_money,
-        attributed=attributed,
-        baseline=baseline,
-        half=EIGHTY_PERCENT * np.sqrt(variance(e, s)) * per_unit,
-        uplift_units=y - e,
-        z=signed_root_deviance(y, e, s),
+        attributed=attributed + unknown,
+        baseline=baseline + unknown,
+        half=EIGHTY_PERCENT * np.sqrt(variance(e, s)) * per_unit + unknown,
+        uplift_units=y - e + unknown,
+        z=signed_root_deviance(y, e, s) + unknown,
     )
 
 

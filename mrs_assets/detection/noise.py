@@ -39,10 +39,11 @@ def signed_root_deviance(actual: Floats, expected: Floats, spread: Floats) -> Fl
     The signed root of the Poisson deviance 2 (Y log(Y/E) − (Y − E)), scaled by the window's variance over its
     expectation (quasi-Poisson, McCullagh and Nelder 1989, ch. 9). 0 where nothing was expected or known.
     """
+    anything = expected > 0
     expected = np.maximum(expected, SMALLEST_EXPECTATION)
-    excess = actual - expected
+    excess = np.where(anything, actual - expected, 0.0)
     log_ratio = np.log(np.maximum(actual, _NEVER) / expected)
-    deviance = 2.0 * (np.where(actual > 0, actual * log_ratio, 0.0) - excess)
+    deviance = 2.0 * (np.where(anything & (actual > 0), actual * log_ratio, 0.0) - excess)
     scaled = np.maximum(deviance, 0.0) * expected / np.maximum(variance(expected, spread), SMALLEST_EXPECTATION)
     return np.copysign(np.sqrt(scaled), excess)
 

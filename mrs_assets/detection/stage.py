@@ -15,7 +15,7 @@ from mrs_assets.contracts.stage import Frames, Input, Inputs, Stage
 from mrs_assets.detection.axis import Ints
 from mrs_assets.detection.evidence import Evidence, keys_of, read_evidence
 from mrs_assets.detection.grid import SERIES, Grid, as_days, as_instants
-from mrs_assets.detection.impact import impact_of
+from mrs_assets.detection.impact import Impact, impact_of
 from mrs_assets.detection.picture import most_telling_picture
 from mrs_assets.detection.reports import EXPIRED, RECOVERED, REPORT_DAYS, Candidates, Lives, State, Tick
 from mrs_assets.detection.scan import longest_window
@@ -107,9 +107,7 @@ def _frames(evidence: Evidence, retailer: str, ticks: list[Tick]) -> Frames:
         np.concatenate([getattr(tick, name) for tick in ticks])
         for name in ("column", "direction", "onset", "start", "last", "outcome")
     )
-    impact = impact_of(evidence, start, last, row, column)
-    amount = impact.attributed - impact.baseline
-    ended = outcome != 0
+    reasons = np.select([outcome == RECOVERED, outcome == EXPIRED], ["recovered", "expired"], "")
     rows = (
         evidence.grid.series[column]
         .with_columns(
@@ -119,35 +117,36 @@ def _frames(evidence: Evidence, retailer: str, ticks: list[Tick]) -> Frames:
             first_detected_from=as_instants(onset),
             window_start=as_instants(axis.ts[start]),
             last_anomalous_at=as_instants(axis.ends[last]),
-            severity_score=pl.Series(np.maximum(np.abs(amount) - impact.half, 0.0)),
-            impact_estimate=pl.Series(amount),
-            impact_lower=pl.Series(amount - impact.half),
-            impact_upper=pl.Series(amount + impact.half),
-            uplift_units=pl.Series(impact.uplift_units),
-            attributed_sales_total=pl.Series(impact.attributed),
-            baseline_sales_total=pl.Series(impact.baseline),
-            impact_unit=pl.Series(np.where(impact.in_money, "money", "units"), dtype=pl.String),
             direction=pl.Series(np.where(direction > 0, "up", "down"), dtype=pl.String),
-            scan_z=pl.Series(impact.z),
             report_status=pl.lit("detected"),
-            ended=pl.Series(ended),
-            resolution_reason=pl.Series(
-                np.select([outcome == RECOVERED, outcome == EXPIRED], ["recovered", "expired"], "")
-            ),
+            resolution_reason=pl.Series(reasons, dtype=pl.String),
+            **_impact_columns(impact_of(evidence, start, last, row, column)),
         )
+        .with_columns(ended=pl.col("resolution_reason") != "")
         .with_columns(window_end=pl.when("ended").then("last_anomalous_at"))
     )
     rows = _identified(rows).sort("report_id", "tick")
-    closures = rows.filter("ended").select(
-        "retailer",
-        "business_day",
-        "report_id",
-        *SERIES,
-        "window_end",
-        "resolution_reason",
-        event_status=pl.lit("ended"),
-    )
-    return {DETECTED.name: rows.drop("ended", "resolution_reason"), ENDED.name: closures}
+    closure = ("retailer", "business_day", "report_id", *SERIES, "window_end", "resolution_reason")
+    return {
+        DETECTED.name: rows.drop("ended", "resolution_reason"),
+        ENDED.name: rows.filter("ended").select(*closure, event_status=pl.lit("ended")),
+    }
+
+
+def _impact_columns(impact: Impact) -> dict[str, pl.Series]:
+    amount = impact.attributed - impact.baseline
+    values = {
+        "severity_score": np.maximum(np.abs(amount) - impact.half, 0.0),
+        "impact_estimate": amount,
+        "impact_lower": amount - impact.half,
+        "impact_upper": amount + impact.half,
+        "uplift_units": impact.uplift_units,
+        "attributed_sales_total": impact.attributed,
+        "baseline_sales_total": impact.baseline,
+        "scan_z": impact.z,
+    }
+    unit = pl.Series(np.where(impact.in_money, "money", "units"), dtype=pl.String)
+    return {"impact_unit": unit} | {name: pl.Series(array).fill_nan(None) for name, array in values.items()}
 
 
 def _identified(rows: pl.DataFrame) -> pl.DataFrame:

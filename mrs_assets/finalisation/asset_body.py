@@ -63,15 +63,15 @@ def finalise_scope(
     """
     tx.ensure(*sql.READS)
     ids = _touched(tx, scope)
-    if ids:
-        folded = _folded(tx, ids)
-        frame = finalise(folded, _report_edits(tx, ids), _event_edits(tx), settings, missing)
+    if not ids:
+        return tx.append(FINALISED, FINALISED.empty(), ANYWHERE, provenance)
+    folded, about_events = _folded(tx, ids), _event_edits(tx)
+    frame = finalise(folded, _report_edits(tx, ids), about_events, settings, missing)
+    if settings.auto_approval.enabled:
         approvals = auto_approvals(frame, settings, _spoken_for(tx, ids))
         if approvals.height:
             tx.append(USER_EDITS, approvals, ANYWHERE, provenance)
-            frame = finalise(folded, _report_edits(tx, ids), _event_edits(tx), settings, missing)
-    else:
-        frame = FINALISED.empty()
+            frame = finalise(folded, _report_edits(tx, ids), about_events, settings, missing)
     return tx.append(FINALISED, _numbered(tx, frame, ids), ANYWHERE, provenance)
 
 
@@ -115,6 +115,8 @@ def _folded(tx: Warehouse[Any, Any], ids: list[str]) -> pl.DataFrame:
     parameters: dict[str, object] = {"run_id": tx.run_id, "as_of": None, "report_ids": ids}
     live = tx.query(sql.MACHINE, parameters)
     gone = sorted(set(ids) - set(live["report_id"]))
+    if not gone:
+        return live.with_columns(withdrawn=pl.lit(False))
     last_known = tx.query(sql.MACHINE_LAST_KNOWN, parameters | {"report_ids": gone})
     return pl.concat([live.with_columns(withdrawn=pl.lit(False)), last_known.with_columns(withdrawn=pl.lit(True))])
 

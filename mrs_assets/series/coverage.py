@@ -38,6 +38,7 @@ def store_coverage(
         grid: ticks of the days asked for and of the eight weeks before them.
         first_day: first of the days asked for.
         stores: rows of `stores_log`; may be empty.
+        retailer: whose zone, grain and holidays count.
 
     Returns:
         store_id, ts, business_day, store_coverage (`received`, `partial`, `closed`, `not_expected`, `missing`).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
 import polars as pl
 
@@ -36,7 +37,7 @@ def repeated_days(gathered: pl.DataFrame) -> pl.DataFrame:
     for back in range(1, BLOCK_DAYS):
         table = table.join(_moved(days, back, f"print_{back}"), on=["store_id", "business_day"])
     prints = ["print", *(f"print_{back}" for back in range(1, BLOCK_DAYS))]
-    table = table.filter(pl.all_horizontal(pl.col(a) != pl.col(b) for a, b in zip(prints, prints[1:], strict=False)))
+    table = table.filter(pl.all_horizontal(pl.col(a) != pl.col(b) for a, b in pairwise(prints)))
     copies = []
     for distance in range(BLOCK_DAYS, FARTHEST_DAYS + 1):
         found = table

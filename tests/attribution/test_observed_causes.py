@@ -73,3 +73,26 @@ def test_the_clusters_and_flags_that_are_looked_for_exist() -> None:
     assert set(FLAG_CAUSES) == set(QUALITY_FLAGS)
     assert set(SIGNAL_TYPES) <= set(DATED)
     assert {kind.category for kind in (*DATED.values(), *OBSERVED.values())} == set(CAUSE_CATEGORIES)
+
+
+def test_a_basket_of_cheap_products_is_not_a_price_cut() -> None:
+    """Where a sku is a group of products, its mean price varies from day to day, each store by itself."""
+    world = World(retailer=QUIET)
+    for n in range(world.days):
+        for store in world.stores:
+            world.prices[store, "PIZZA", n] = 2.0 * (1.3 if (n + int(store[1])) % 2 else 0.7)
+    for n in range(5):
+        world.prices["s1", "PIZZA", START + n] = 1.3
+    logs = uplift(world)
+    assert answers(logs, world)[0]["proposed_cause"] == "unknown"
+
+
+def test_a_price_cut_in_every_store_is_believed_although_the_price_varies() -> None:
+    world = World(retailer=QUIET)
+    for n in range(world.days):
+        for store in world.stores:
+            usual = 2.0 * (1.1 if (n + int(store[1])) % 2 else 0.9)
+            world.prices[store, "PIZZA", n] = 1.2 if n >= START else usual
+    row = answers(uplift(world, world.stores), world)[0]
+    assert row["proposed_cause"].startswith("Price of PIZZA down 4")
+    assert row["proposed_cause_category"] == "Price"

@@ -41,7 +41,7 @@ def series_rows(
     coverage: Mapping[tuple[int, int], str] | None = None,
     per_store: int = 3,
 ) -> pl.DataFrame:
-    """Rows of ticks × series; NaN units are missing; `coverage` overrides single ticks, partial ones keep their value."""
+    """Rows of ticks × series. NaN units are missing; `coverage` overrides ticks, partial ones keep their value."""
     ticks, count = units.shape
     state = np.where(np.isnan(units), "missing", "received").astype(object)
     for at, value in (coverage or {}).items():

@@ -10,9 +10,15 @@ import polars as pl
 import pytest
 
 from mrs_assets.contracts.ids import report_id
+from mrs_assets.contracts.logs.baseline import BASELINE
+from mrs_assets.contracts.logs.classifier import CLASSIFIER
+from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.settings import Retailer
+from mrs_assets.contracts.stage import Inputs
 from mrs_assets.detection.axis import Axis, Floats
+from mrs_assets.detection.picture import report_picture
 from mrs_assets.detection.scan import longest_window
+from mrs_assets.detection.stage import DETECTION_STAGE
 from tests.detection.pipeline import FIRST, axis_of, run, scope_of, series_rows, settings_for
 
 LONDON = Retailer(timezone="Europe/London")
@@ -193,3 +199,37 @@ def test_the_days_after_the_clocks_change_are_ordinary_days() -> None:
 
 def test_a_window_reaches_back_no_further_than_the_stage_reads() -> None:
     assert longest_window(settings_for(LONDON, max_window_ticks=500), LONDON) == 60
+
+
+def test_a_report_whose_evidence_was_taken_back_claims_no_impact() -> None:
+    axis = axis_of(LONDON, 185)
+    units = _steady(axis)
+    units[170:176] += 80
+    chosen = settings_for(LONDON, expire_ticks=3)
+    rows = series_rows(axis, units)
+    past = run(chosen, rows, [scope_of(axis, HISTORY, 175)])["minority_reports_detected_log"]
+    inputs = {
+        "series": SALES_TIMESERIES.empty(),
+        "baseline": BASELINE.empty(),
+        "classifier": CLASSIFIER.empty(),
+        "past": past,
+    }
+    detected = DETECTION_STAGE.compute(Inputs(scope_of(axis, 176, 180), chosen, inputs))[DETECTION_STAGE.name]
+    assert detected["report_id"].unique().to_list() == past["report_id"].unique().to_list()
+    for column in ("impact_estimate", "uplift_units", "severity_score", "attributed_sales_total"):
+        assert detected[column].null_count() == detected.height == 3
+
+
+def test_pictures_are_the_same_bytes_for_the_same_rows_and_show_the_reports() -> None:
+    axis = axis_of(LONDON, 190)
+    units = _steady(axis)
+    units[170:175] += 60
+    series = series_rows(axis, units)
+    logs = run(settings_for(LONDON), series, [scope_of(axis, HISTORY, 189)])
+    baseline, reports = logs["baseline_sales_model_prediction_log"], logs["minority_reports_detected_log"]
+    drawn = report_picture(series, baseline, reports, timezone="Europe/London")
+    assert drawn.startswith(b"\x89PNG")
+    assert drawn == report_picture(
+        series.sample(fraction=1.0, shuffle=True), baseline, reports, timezone="Europe/London"
+    )
+    assert drawn != report_picture(series, baseline, reports.clear(), timezone="Europe/London")

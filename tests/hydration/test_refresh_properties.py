@@ -90,8 +90,8 @@ def _views(tx: Transaction, instant_: Any = None) -> list[pl.DataFrame]:
     return [HYDRATOR.as_of(tx, view, instant_) for view in VIEWS]
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(_steps(), min_size=2, max_size=6))
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(_steps(), min_size=2, max_size=5))
 def test_a_refresh_equals_a_rebuild_and_the_past_stays(steps: list[Step]) -> None:
     """The table after each step is compared with what the logs alone say of that instant, when all is written."""
     with tempfile.TemporaryDirectory() as home:

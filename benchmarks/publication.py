@@ -1,0 +1,48 @@
+"""Measures publication: the first snapshot, and the one after a tick of one day.
+
+Writes a synthetic series straight into a warehouse in a temporary directory, which it removes.
+
+    nice -n 10 python -m benchmarks.publication --series 3000 --days 365
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from benchmarks.hydration import timed, write
+from mrs_assets.contracts.logs.detected import DETECTED
+from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
+from mrs_assets.hydration.folds import FOLDS
+from mrs_resources.hydrator import Hydrator
+from mrs_resources.log_store import LogStore
+from mrs_resources.publisher import Publisher
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--series", type=int, default=3_000)
+    parser.add_argument("--days", type=int, default=365)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="mrs-bench-") as home:
+        store, publisher = LogStore(Path(home)), Publisher(Path(home))
+        with store.transaction() as tx:
+            tx.ensure(SALES_TIMESERIES, DETECTED)
+            write(tx, SALES_TIMESERIES, f"range({asked.series})", f"range({asked.days})", "2024-06-01 00:00:00+00")
+            write(tx, DETECTED, "range(1000)", f"range({asked.days // 12})", "2024-06-01 00:00:00+00")
+            Hydrator(FOLDS).refresh(tx)
+        size = store.backend.file.stat().st_size / 1e6
+        print(f"{asked.series * asked.days:,} series rows, warehouse of {size:.0f} MB")
+        timed("first publication", lambda: publisher.publish() and None)
+        with store.transaction() as tx:
+            day = f"range({asked.days}, {asked.days + 1})"
+            write(tx, SALES_TIMESERIES, f"range({asked.series})", day, "2024-06-02 00:00:00+00")
+            Hydrator(FOLDS).refresh(tx)
+        timed("publication after one more day", lambda: publisher.publish() and None)
+        timed("publication of nothing new", lambda: publisher.publish() and None)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""What the series says about prices around a report's window, and how far a change of them can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import log
+
+import polars as pl
+
+from mrs_assets.attribution.facts import SERIES, sums_between
+
+PRICE_STEP = 0.05
+FULL_PRICE_STEP = 0.30
+"""Price changes count from 5 % on and count fully from 30 % on."""
+
+FEWEST_PRICES = 7
+"""Priced ticks in the 28 days before from which on the usual variation is known."""
+
+STEADY_FROM, STEADY_AT = 1.0, 3.0
+"""A change counts from one usual deviation of the price on, and fully from three on."""
+
+STEADY_PRICE = 0.02
+"""A price that usually varies by less than 2 % is one product's list price: its change needs no other store."""
+
+ALONE_SHARE = 0.4
+UNCOMPARED_SHARE = 0.7
+"""What is left of a change that no other store shows, and of one that there is no other store to compare with."""
+
+_SCALE = 10**4
+
+
+def price_facts(reports: pl.DataFrame, series: pl.DataFrame) -> pl.DataFrame:
+    """Find the price change of each bounded report row.
+
+    Prices are revenue per unit sold, in the retailer's currency. Where a `sku` is really a group of products, a
+    basket of cheap ones lowers that mean without any price having changed: hence the comparison with the usual
+    variation and with the other stores.
+
+    Returns:
+        row; price_step (log of the price in the window over that of the 28 days before); price_evidence (0–1: size of
+        the step × how unusual it is × how far the other stores' prices of the product moved along). NULL where there
+        are no prices.
+    """
+    priced = _priced(series)
+    items = priced.group_by("sku", "ts").agg(pl.col("sold", "earned").sum())
+    window, before = ("began_at", "until"), ("before_at", "began_at")
+    money = ["sold", "earned"]
+    parts = [
+        sums_between(reports, priced, SERIES, money, window),
+        sums_between(reports, priced, SERIES, [*money, "prices", "logs", "squares"], before).rename(
+            _suffixed("_before")
+        ),
+        sums_between(reports, items, ["sku"], money, window).rename(_suffixed("_item")),
+        sums_between(reports, items, ["sku"], money, before).rename(_suffixed("_item_before")),
+    ]
+    both = parts[0]
+    for part in parts[1:]:
+        both = both.join(part, on="row")
+    others = [
+        (pl.col(f"{name}_item{when}") - pl.col(f"{name}{when}")).alias(f"{name}_others{when}")
+        for name in money
+        for when in ("", "_before")
+    ]
+    return (
+        both.with_columns(others)
+        .select(
+            "row",
+            price_step=_change("sold", "earned", "sold_before", "earned_before"),
+            others_step=_change("sold_others", "earned_others", "sold_others_before", "earned_others_before"),
+            deviation=_deviation(),
+        )
+        .select("row", "price_step", price_evidence=_evidence())
+    )
+
+
+def _suffixed(suffix: str) -> Callable[[str], str]:
+    return lambda name: name if name == "row" else f"{name}{suffix}"
+
+
+def _priced(series: pl.DataFrame) -> pl.DataFrame:
+    """Integer money, units and log prices of each tick that sold something, so that sums of them are exact."""
+    units = pl.col("units").cast(pl.Float64)
+    revenue = pl.coalesce(pl.col("revenue").cast(pl.Float64), pl.col("unit_price").cast(pl.Float64) * units)
+    known = series.filter((pl.col("coverage") == "received") & (units > 0) & (revenue > 0))
+    logs = ((revenue / units).log() * _SCALE).round().cast(pl.Int64)
+    return known.select(
+        *SERIES,
+        "ts",
+        sold=(units * _SCALE).round().cast(pl.Int64),
+        earned=(revenue * _SCALE).round().cast(pl.Int64),
+        prices=pl.lit(1, dtype=pl.Int64),
+        logs=logs,
+        squares=logs * logs,
+    )
+
+
+def _change(sold: str, earned: str, sold_before: str, earned_before: str) -> pl.Expr:
+    known = (pl.col(sold) > 0) & (pl.col(sold_before) > 0) & (pl.col(earned) > 0) & (pl.col(earned_before) > 0)
+    now, then = pl.col(earned) / pl.col(sold), pl.col(earned_before) / pl.col(sold_before)
+    return pl.when(known).then((now / then).log())
+
+
+def _deviation() -> pl.Expr:
+    """Measure the standard deviation of the log price over the priced ticks before the window."""
+    count = pl.col("prices_before")
+    mean = pl.col("logs_before") / count
+    variance = (pl.col("squares_before") / count - mean * mean).clip(lower_bound=0.0)
+    return pl.when(count >= FEWEST_PRICES).then(variance.sqrt() / _SCALE)
+
+
+def _evidence() -> pl.Expr:
+    step = pl.col("price_step").abs()
+    size = (step / log(1 + FULL_PRICE_STEP)).clip(0.0, 1.0)
+    unusual = (step / pl.max_horizontal("deviation", pl.lit(0.001)) - STEADY_FROM) / (STEADY_AT - STEADY_FROM)
+    along = (pl.col("others_step") / pl.col("price_step")).clip(0.0, 1.0)
+    shared = (
+        pl.when(pl.col("deviation") <= STEADY_PRICE)
+        .then(1.0)
+        .when(pl.col("others_step").is_null())
+        .then(UNCOMPARED_SHARE)
+        .otherwise(ALONE_SHARE + (1 - ALONE_SHARE) * along)
+    )
+    counts = (step >= log(1 + PRICE_STEP)) & pl.col("deviation").is_not_null()
+    return pl.when(counts).then(size * unusual.clip(0.0, 1.0) * shared)

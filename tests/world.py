@@ -1,0 +1,124 @@
+"""A small world: retailers, their stores and products, and what goes wrong; as files and as a running graph."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import numpy as np
+import polars as pl
+
+from mrs_assets.contracts.contract import Contract
+from mrs_assets.contracts.settings import Settings
+from mrs_assets.definitions import build_definitions
+from mrs_assets.tick import Ticker, TickResult
+from mrs_resources.clock import Clock
+from mrs_resources.warehouse import Warehouse
+from tests.conftest import SteppingClock
+
+FIRST_DAY = date(2024, 1, 1)
+REPORTS_FROM = FIRST_DAY + timedelta(days=112)
+Change = Callable[[str, str, date, float], float | None]
+"""(store, sku, day, usual units) → units sold; None: the row is not sent."""
+
+
+def unchanged(_store: str, _sku: str, _day: date, units: float) -> float:
+    return units
+
+
+def daily_sales(
+    days: int,
+    *,
+    stores: Iterable[str] = ("s1", "s2", "s3"),
+    skus: Iterable[str] = ("milk", "bread", "eggs", "tea"),
+    change: Change = unchanged,
+    first_day: date = FIRST_DAY,
+    seed: int = 7,
+    price: float = 2.5,
+) -> pl.DataFrame:
+    """Poisson sales with a weekly rhythm: the same seed gives the same rows whatever changes."""
+    rng = np.random.default_rng(seed)
+    rows: list[dict[str, Any]] = []
+    for store in stores:
+        for n, sku in enumerate(skus):
+            rhythm = [18, 16, 17, 19, 25, 32, 22]
+            drawn = rng.poisson([(rhythm[d % 7]) * (1 + n / 3) for d in range(days)])
+            for d in range(days):
+                day = first_day + timedelta(days=d)
+                units = change(store, sku, day, float(drawn[d]))
+                if units is not None:
+                    row = {"store_id": store, "sku": sku, "ts": day, "units": int(units)}
+                    rows.append(row | {"revenue": round(units * price, 2)})
+    return pl.DataFrame(rows)
+
+
+@dataclass
+class World:
+    """One home directory with its graph, driven tick by tick.
+
+    Attributes:
+        home: the home directory.
+        settings: what feeds.toml would say.
+        clock: moved by the test.
+    """
+
+    home: Path
+    settings: Settings
+    clock: Clock = field(default_factory=SteppingClock)
+
+    def __post_init__(self) -> None:
+        self.warehouse = Warehouse(self.home, self.clock)
+        self.definitions = build_definitions(self.settings, self.warehouse)
+
+    def send(self, rows: pl.DataFrame, name: str = "sales.csv", *, retailer: str = "acme", feed: str = "sales") -> None:
+        """Drop a file into the inbox: CSV for sales, NDJSON for the other feeds."""
+        folder = self.home / "inbox" / feed / retailer
+        folder.mkdir(parents=True, exist_ok=True)
+        if name.endswith(".csv"):
+            rows.write_csv(folder / name)
+        else:
+            rows.write_ndjson(folder / name)
+
+    def send_edit(self, entry: Mapping[str, Any], *, retailer: str = "acme") -> None:
+        folder = self.home / "inbox" / "edits" / retailer
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{entry['annotation_id']}.ndjson").write_text(json.dumps(entry) + "\n")
+
+    def tick(self) -> TickResult:
+        """What `mrs tick` does, on an instance of its own."""
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = Ticker(self.definitions, self.warehouse, self.settings, instance).tick(lambda _: None)
+        assert result.failed == []
+        return result
+
+    def live(self, contract: Contract) -> pl.DataFrame:
+        with self.warehouse.store.transaction() as tx:
+            return tx.live(contract)
+
+    def content(self, contract: Contract) -> pl.DataFrame:
+        """Live rows without what says who wrote them and when."""
+        return self.live(contract).select(dict.fromkeys(["retailer", "business_day", *contract.hashed]))
+
+    def query(self, sql: str) -> pl.DataFrame:
+        with self.warehouse.store.transaction() as tx:
+            return tx.query(sql)
+
+    def rows_ever(self) -> int:
+        """Rows appended to any log since the beginning."""
+        return int(self.query("SELECT coalesce(sum(appended + retracted + rejected), 0) AS n FROM append_batches")["n"][0])
+
+
+def settings_for(home: Path, **retailers: Mapping[str, Any]) -> Settings:
+    """Settings with one British daily retailer, `acme`, unless others are named."""
+    declared = retailers or {"acme": {"timezone": "Europe/London", "country": "GB", "reports_from": REPORTS_FROM}}
+    return Settings.model_validate({"home": home, "retailers": declared, "calendar": {"first_day": date(2023, 1, 1)}})
+
+
+def local_day(instant: datetime, timezone: str = "Europe/London") -> date:
+    return instant.astimezone(ZoneInfo(timezone)).date()
