@@ -38,7 +38,9 @@ def build_definitions(settings: Settings, warehouse: Warehouse | None = None) ->
     books = [
         log_spec(ARRIVALS, partitions, description="Written by every feed's admission."),
         log_spec(REPLAY_PLANS, None, description="Written by the planner before a replay and at its end."),
-        log_spec(MODEL_REGISTRY, None, description="Written by training and approval.", deps=[dg.AssetDep(BASELINE_MODEL)]),
+        log_spec(
+            MODEL_REGISTRY, None, description="Written by training and approval.", deps=[dg.AssetDep(BASELINE_MODEL)]
+        ),
     ]
     graph = [*stages, *state]
     replay_job = dg.define_asset_job(

@@ -17,9 +17,7 @@ from mrs_resources.kernel import Provenance
 from mrs_resources.warehouse import Warehouse
 
 
-def feed_asset(
-    feed: FeedContract, settings: Settings, partitions: dg.MultiPartitionsDefinition
-) -> dg.AssetsDefinition:
+def feed_asset(feed: FeedContract, settings: Settings, partitions: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
     """The asset (one per log) that admits a feed's files."""
     writes = [target.contract for target in feed.targets]
     description = f"Admitted from `inbox/{feed.name}/<retailer>/` in MRS_HOME."

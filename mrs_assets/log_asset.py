@@ -92,8 +92,7 @@ def stage_asset(stage: Stage, settings: Settings, partitions: dg.MultiPartitions
         keys = list(context.partition_keys)
         runner = StageRunner(warehouse.store, warehouse.models, settings)
         runs = [
-            runner.run(stage, replace(scope, stores=stores_asked(context)), provenance)
-            for scope in scopes_of(keys)
+            runner.run(stage, replace(scope, stores=stores_asked(context)), provenance) for scope in scopes_of(keys)
         ]
         for contract in stage.writes:
             results = [result for run in runs for result in run.appended[contract.name]]

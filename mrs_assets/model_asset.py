@@ -16,13 +16,15 @@ from mrs_assets.contracts.logs.model_registry import MODEL_REGISTRY
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.detection.artefact import dump
-from mrs_assets.detection.baseline_stage import MODEL as BASELINE_MODEL
+from mrs_assets.detection.baseline_stage import MODEL
 from mrs_assets.detection.training import train_baseline
 from mrs_assets.log_asset import OWNERS
 from mrs_resources.kernel import Provenance
 from mrs_resources.log_store import EVER, Transaction
 from mrs_resources.model_store import active_model
 from mrs_resources.warehouse import Warehouse
+
+BASELINE_MODEL = MODEL
 
 
 class TrainingConfig(dg.Config):
@@ -59,7 +61,9 @@ def baseline_model_asset(settings: Settings) -> dg.AssetsDefinition:
             series = tx.live(SALES_TIMESERIES, replace(EVER, last_day=last_day))
             promotions = tx.live(PROMOTIONS)
         if series.height == 0:
-            raise UserMistake("There is no series to learn from.", remedy="Run `mrs tick` with sales in the inbox first.")
+            raise UserMistake(
+                "There is no series to learn from.", remedy="Run `mrs tick` with sales in the inbox first."
+            )
         model, metrics = train_baseline(series, promotions, settings)
         artefact_hash = warehouse.models.save(dump(model))
         days = series["business_day"]
@@ -79,7 +83,11 @@ def baseline_model_asset(settings: Settings) -> dg.AssetsDefinition:
             if config.approved_by:
                 approve(tx, BASELINE_MODEL, str(row["model_version_id"]), config.approved_by)
         return dg.MaterializeResult(
-            metadata={"version": row["model_version_id"], "approved_by": config.approved_by or "nobody yet", **metrics}
+            metadata={
+                "version": str(row["model_version_id"]),
+                "approved_by": config.approved_by or "nobody yet",
+                **metrics,
+            }
         )
 
     return train

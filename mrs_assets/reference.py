@@ -6,8 +6,8 @@ import inspect
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import click
 import typer
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
@@ -23,7 +23,7 @@ from mrs_assets.feeds import FEED_DECLARATIONS
 from mrs_assets.graph import STAGES
 
 GENERATED = "<!-- Written by `make docs` from the declarations in the code. -->\n\n"
-SECTIONS = {
+SECTIONS: dict[str, type[BaseModel]] = {
     "[retailers.<name>]": declared.Retailer,
     "[feeds.<name>]": declared.ContextFeed,
     "[detection]": declared.Detection,
@@ -63,17 +63,34 @@ def _logs() -> str:
 
 
 def _views() -> str:
-    lines = ["# Current state", "", "Tables folded from the logs; see [current state](../explanation/current-state.md).", ""]
+    lines = [
+        "# Current state",
+        "",
+        "Tables folded from the logs; see [current state](../explanation/current-state.md).",
+        "",
+    ]
     for view in VIEWS:
         lines += [f"## {view.name}", "", view.title, "", *_columns(view), ""]
     return "\n".join(lines)
 
 
 def _feeds() -> str:
-    lines = ["# Feeds", "", "Files go to `inbox/<feed>/<retailer>/` in MRS_HOME: CSV, NDJSON or Parquet, gzip or zstd.", ""]
+    lines = [
+        "# Feeds",
+        "",
+        "Files go to `inbox/<feed>/<retailer>/` in MRS_HOME: CSV, NDJSON or Parquet, gzip or zstd.",
+        "",
+    ]
     for feed in FEED_DECLARATIONS.values():
         written = ", ".join(f"`{target.contract.name}`" for target in feed.targets)
-        lines += [f"## {feed.name}", "", f"Written to {written}.", "", "| column | reads as | | also called |", "|---|---|---|---|"]
+        lines += [
+            f"## {feed.name}",
+            "",
+            f"Written to {written}.",
+            "",
+            "| column | reads as | | also called |",
+            "|---|---|---|---|",
+        ]
         for column in feed.columns:
             need = "required" if column.required else f"default `{column.default}`" if column.default else "optional"
             also = ", ".join(f"`{s}`" for s in column.synonyms)
@@ -83,7 +100,12 @@ def _feeds() -> str:
 
 
 def _stages() -> str:
-    lines = ["# Stages", "", "What each stage needs, what it wants, and the reason on its rows when a want is not there.", ""]
+    lines = [
+        "# Stages",
+        "",
+        "What each stage needs, what it wants, and the reason on its rows when a want is not there.",
+        "",
+    ]
     for stage in STAGES:
         lines += [f"## {stage.name}", "", *_one_stage(stage), ""]
     return "\n".join(lines)
@@ -131,27 +153,26 @@ def _section(section: type[BaseModel]) -> Iterator[str]:
 
 
 def _commands() -> str:
-    root = typer.main.get_command(app)
-    assert isinstance(root, click.Group)
-    lines = ["# Commands", "", (root.help or "").strip(), ""]
+    root: Any = typer.main.get_command(app)
+    lines = ["# Commands", "", root.help.strip(), ""]
     for name, command in sorted(root.commands.items()):
-        subcommands = command.commands if isinstance(command, click.Group) else {"": command}
-        for sub, leaf in sorted(subcommands.items()):
+        for sub, leaf in sorted(getattr(command, "commands", {"": command}).items()):
             lines += [f"## mrs {f'{name} {sub}'.strip()}", "", *_one_command(leaf), ""]
     return "\n".join(lines)
 
 
-def _one_command(command: click.Command) -> Iterator[str]:
+def _one_command(command: Any) -> Iterator[str]:
     yield (command.help or "").strip()
-    shown = [p for p in command.params if p.name != "help"]
+    shown = [parameter for parameter in command.params if parameter.name != "help"]
     if shown:
         yield ""
         yield "| argument or option | default | meaning |"
         yield "|---|---|---|"
     for parameter in shown:
-        name = parameter.name.upper() if isinstance(parameter, click.Argument) and parameter.name else parameter.opts[0]
-        default = "" if parameter.required or parameter.default in (None, False) else f"`{parameter.default}`"
-        yield f"| `{name}` | {default} | {getattr(parameter, 'help', '') or ''} |"
+        is_option = parameter.param_type_name == "option"
+        name = parameter.opts[0] if is_option else parameter.name.upper()
+        default = "" if parameter.default in (None, False, "") else f"`{parameter.default}`"
+        yield f"| `{name}` | {default} | {getattr(parameter, 'help', None) or ''} |"
 
 
 def main() -> None:

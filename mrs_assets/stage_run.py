@@ -126,7 +126,8 @@ class StageRunner:
     def _read(self, tx: Transaction, stage: Stage, scope: Scope) -> Inputs:
         frames = {name: tx.live(i.contract, _input_scope(i, scope)) for name, i in stage.needs.items()}
         models: dict[str, Model] = {}
-        missing, unconfigured = set(), set()
+        missing: set[str] = set()
+        unconfigured: set[str] = set()
         for name, want in stage.wants.items():
             if want.log is not None:
                 frames[name] = tx.live(want.log.contract, replace(_input_scope(want.log, scope), stores=None))
@@ -153,7 +154,7 @@ class StageRunner:
         assert want.load is not None
         try:
             artefact = want.load(self._models.read(str(version["artefact_hash"])))
-        except Exception:  # noqa: BLE001 - whatever a broken artefact raises, the stage goes on without it
+        except Exception:
             return None
         return Model(str(version["model_version_id"]), artefact)
 

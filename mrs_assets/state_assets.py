@@ -43,9 +43,7 @@ def finalised_asset(settings: Settings, partitions: dg.MultiPartitionsDefinition
         code_version=__version__,
     )
 
-    @dg.multi_asset(
-        name=FINALISED.name, specs=[spec], backfill_policy=dg.BackfillPolicy.single_run(), pool="refresh"
-    )
+    @dg.multi_asset(name=FINALISED.name, specs=[spec], backfill_policy=dg.BackfillPolicy.single_run(), pool="refresh")
     def finalise(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterator[dg.MaterializeResult[Any]]:
@@ -89,7 +87,11 @@ def published_asset() -> dg.AssetsDefinition:
 
     @dg.asset(
         name=PUBLISHED,
-        deps=[MINORITY_REPORTS.name, MINORITY_EVENTS.name, dg.AssetDep(SALES_TIMESERIES.name, partition_mapping=dg.AllPartitionMapping())],
+        deps=[
+            MINORITY_REPORTS.name,
+            MINORITY_EVENTS.name,
+            dg.AssetDep(SALES_TIMESERIES.name, partition_mapping=dg.AllPartitionMapping()),
+        ],
         group_name="hydration",
         owners=OWNERS,
         kinds={"duckdb", "parquet"},
@@ -97,9 +99,7 @@ def published_asset() -> dg.AssetsDefinition:
         code_version=__version__,
         pool="refresh",
     )
-    def publish(
-        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
-    ) -> dg.MaterializeResult[Any]:
+    def publish(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult[Any]:
         plan_id = context.run.tags.get(PLAN_TAG)
         if plan_id:
             with warehouse.store.transaction() as tx:

@@ -6,9 +6,10 @@ with a file can break a transaction on the warehouse.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -26,7 +27,6 @@ MEMORY_LIMIT = "1GB"
 _FILE_FAULTS = (
     duckdb.InvalidInputException,
     duckdb.ConversionException,
-    duckdb.BinderException,
     duckdb.SerializationException,
     duckdb.NotImplementedException,
 )
@@ -63,31 +63,54 @@ def read_file(archive: Archive, arrival: Arrival, settings: Settings, feed: Feed
     Raises:
         FeedRejected: nothing of the file can be used.
     """
-    with scratch_directory(archive) as directory:
-        scratch = Path(directory)
-        file = plain_file(archive.content(arrival), scratch)
-        with _connection(scratch) as connection:
-            try:
-                layout = layout_of(file, feed, _configured(settings, feed, arrival.retailer), connection)
-                query = rows_sql(layout, feed, _sender(settings, arrival, file), arrival)
-                read = _read(connection, scratch, query, layout.ignored)
-            except _FILE_FAULTS as error:
-                reason = str(error).splitlines()[0][:500].replace(str(file.path), arrival.file_name)
-                raise FeedRejected(
-                    f"The file cannot be read ({reason}).", code="unreadable", remedy="Correct it and send it again."
-                ) from error
+    with _opened(archive, arrival, settings, feed) as (connection, scratch, layout, sender):
+        with _blaming_the_file(arrival):
+            read = _read(connection, scratch, rows_sql(layout, feed, sender, arrival), layout.ignored)
         yield read
 
 
 def survey(archive: Archive, arrival: Arrival, settings: Settings, feed: FeedContract) -> tuple[date, date] | None:
-    """First and last business day that a file speaks of; None where no row can be used."""
+    """First and last business day that a file speaks of; None where none can be read.
+
+    Reads one column and looks at nothing else, so that a row refused for another reason counts.
+    """
+    if feed.day_of is None:
+        return None
+    only_day = replace(feed, columns=tuple(c for c in feed.columns if c.name == feed.day_of), rules=())
     try:
-        with read_file(archive, arrival, settings, feed) as read:
-            if read.first_day is None or read.last_day is None:
-                return None
-            return read.first_day, read.last_day
+        with _opened(archive, arrival, settings, feed) as (connection, _, layout, sender), _blaming_the_file(arrival):
+            first, last = connection.execute(
+                "SELECT min(business_day), max(business_day) "
+                f"FROM ({rows_sql(layout, only_day, sender, arrival)}) WHERE error_code IS NULL"
+            ).fetchall()[0]
     except FeedRejected:
         return None
+    return None if first is None else (first, last)
+
+
+@contextmanager
+def _opened(
+    archive: Archive, arrival: Arrival, settings: Settings, feed: FeedContract
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path, Layout, _Sender]]:
+    with scratch_directory(archive) as directory:
+        scratch = Path(directory)
+        file = plain_file(archive.content(arrival), scratch)
+        with _connection(scratch) as connection:
+            with _blaming_the_file(arrival):
+                layout = layout_of(file, feed, _configured(settings, feed, arrival.retailer), connection)
+            yield connection, scratch, layout, _sender(settings, arrival, file)
+
+
+@contextmanager
+def _blaming_the_file(arrival: Arrival) -> Iterator[None]:
+    """What DuckDB cannot read in a file is the file's fault; whatever else fails is ours or the machine's."""
+    try:
+        yield
+    except _FILE_FAULTS as error:
+        reason = re.sub(r"'?/\S*?/archive/\S+", arrival.file_name, str(error).splitlines()[0])[:500]
+        raise FeedRejected(
+            f"The file cannot be read ({reason}).", code="unreadable", remedy="Correct it and send it again."
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -426,8 +426,9 @@ class Kernel:
             "WITH counts AS ("
             f"SELECT retailer, business_day, 0 AS appended, 0 AS retracted, count(*) AS offered FROM {OFFERED} "
             "GROUP BY ALL UNION ALL SELECT retailer, business_day, count(*) FILTER (NOT is_retracted), "
-            f"count(*) FILTER (is_retracted), 0 FROM {contract.name} WHERE written_at >= ? AND batch_id = ? GROUP BY ALL"
-            ") SELECT retailer, business_day, sum(appended), sum(offered) - sum(appended), sum(retracted) FROM counts "
+            f"count(*) FILTER (is_retracted), 0 FROM {contract.name} "
+            "WHERE written_at >= ? AND batch_id = ? GROUP BY ALL) "
+            "SELECT retailer, business_day, sum(appended), sum(offered) - sum(appended), sum(retracted) FROM counts "
             "GROUP BY ALL ORDER BY ALL",
             [begin, batch_id],
         ).fetchall()

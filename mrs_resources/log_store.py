@@ -53,13 +53,16 @@ class Transaction:
         """Offer a stage's frame to a log: validate, dead-letter what breaks the contract, write what changed.
 
         Args:
+            contract: the log.
             frame: rows in the shape of `contract.body`; absent payload columns become typed NULLs.
             scope: what the frame answers for.
+            provenance: who writes.
             dead_letters: rows that the caller could not admit, in the shape of `kernel.DEAD_LETTER`.
+            run_id: namespace, where it is not the transaction's own.
         """
         good, bad = contract.admit(contract.conform(frame))
         refused = _as_dead_letters(contract, bad, provenance.source)
-        letters = refused if dead_letters is None else pl.concat([dead_letters.cast(DEAD_LETTER), refused])  # type: ignore[arg-type]
+        letters = refused if dead_letters is None else pl.concat([dead_letters.cast(DEAD_LETTER), refused])
         self.connection.register("frame", good)
         self.kernel.offer(contract, "SELECT *, NULL::BIGINT AS ordinal FROM frame")
         self.connection.unregister("frame")
@@ -107,9 +110,7 @@ class Transaction:
         """Every appended row, sorted by key and version."""
         condition, parameters = self._rows_condition(contract, scope, as_of, run_id)
         order = quoted([*contract.key, "version"])
-        return self._frame(
-            contract, f"SELECT * FROM {contract.name} WHERE {condition} ORDER BY {order}", parameters
-        )
+        return self._frame(contract, f"SELECT * FROM {contract.name} WHERE {condition} ORDER BY {order}", parameters)
 
     def rows_per_store(self, contract: Contract, scope: Scope) -> list[tuple[str, int]]:
         """How many rows a log has per store of a scope; nothing for a log without stores."""
@@ -141,8 +142,9 @@ class Transaction:
     def newest_write(self, *contracts: Contract) -> datetime | None:
         """When any of the logs was last written in the current namespace; every log when none is named."""
         row = self.connection.execute(
-            "SELECT max(written_to) FROM append_batches WHERE run_id = ? AND (len(?) = 0 OR list_contains(?, log_name))",
-            [self.run_id, names := [c.name for c in contracts], names],
+            "SELECT max(written_to) FROM append_batches WHERE run_id = $run_id "
+            "AND (len($names) = 0 OR list_contains($names, log_name))",
+            {"run_id": self.run_id, "names": [contract.name for contract in contracts]},
         ).fetchone()
         return row[0] if row else None
 
@@ -238,5 +240,4 @@ def _as_dead_letters(contract: Contract, bad: pl.DataFrame, source: str) -> pl.D
         payload.alias("raw_payload"),
         "error_code",
         "error",
-    ).cast(DEAD_LETTER)  # type: ignore[arg-type]
-
+    ).cast(DEAD_LETTER)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -26,5 +25,5 @@ def clock() -> SteppingClock:
 
 
 @pytest.fixture
-def store(tmp_path: Path, clock: SteppingClock) -> Iterator[LogStore]:
-    yield LogStore(tmp_path, clock)
+def store(tmp_path: Path, clock: SteppingClock) -> LogStore:
+    return LogStore(tmp_path, clock)

@@ -103,7 +103,7 @@ class World:
 
     def content(self, contract: Contract) -> pl.DataFrame:
         """Live rows without what says who wrote them and when."""
-        return self.live(contract).select(dict.fromkeys(["retailer", "business_day", *contract.hashed]))
+        return self.live(contract).select(list(dict.fromkeys(["retailer", "business_day", *contract.hashed])))
 
     def query(self, sql: str) -> pl.DataFrame:
         with self.warehouse.store.transaction() as tx:
@@ -111,7 +111,9 @@ class World:
 
     def rows_ever(self) -> int:
         """Rows appended to any log since the beginning."""
-        return int(self.query("SELECT coalesce(sum(appended + retracted + rejected), 0) AS n FROM append_batches")["n"][0])
+        return int(
+            self.query("SELECT coalesce(sum(appended + retracted + rejected), 0) AS n FROM append_batches")["n"][0]
+        )
 
 
 def settings_for(home: Path, **retailers: Mapping[str, Any]) -> Settings:

@@ -64,12 +64,22 @@ def edit(
 
 
 @models_app.command("list")
-def list_models(form: Annotated[Format, typer.Option("--format", help="How to print the rows.")] = Format.table) -> None:
+def list_models(
+    form: Annotated[Format, typer.Option("--format", help="How to print the rows.")] = Format.table,
+) -> None:
     """Show every trained version and which is in force."""
     _, warehouse = open_settings()
     with warehouse.store.transaction() as tx:
         rows = tx.live(MODEL_REGISTRY)
-    columns = ["model_name", "model_version_id", "trained_on_from", "trained_on_to", "is_active", "approved_by", "metrics"]
+    columns = [
+        "model_name",
+        "model_version_id",
+        "trained_on_from",
+        "trained_on_to",
+        "is_active",
+        "approved_by",
+        "metrics",
+    ]
     print_rows(rows.select(columns), form)
 
 

@@ -73,7 +73,10 @@ def explain(
     settings = load_settings()
     explanation = _reader(settings).explain(report_id)
     if form is not Format.table:
-        rows = [frame.select(pl.lit(log).alias("log"), pl.struct(pl.all()).alias("row")) for log, frame in explanation.logs.items()]
+        rows = [
+            frame.select(pl.lit(log).alias("log"), pl.struct(pl.all()).alias("row"))
+            for log, frame in explanation.logs.items()
+        ]
         entries = [{"log": r["log"], "row": r["row"]} for frame in rows for r in frame.to_dicts()]
         sys.stdout.write(json.dumps(entries, default=str) + "\n")
         return
@@ -156,7 +159,7 @@ def health(
 
 
 def print_events(settings: Settings, limit: int = 25) -> None:
-    """The readable table of events: what, where, when, uplift with interval, cause, confidence, degraded?"""
+    """The readable table of events: what, where, when, uplift with interval, cause, confidence, degraded."""
     events = _reader(settings).show("events")
     shown = events.sort("severity_score", "report_group_id", descending=[True, False], nulls_last=True).head(limit)
     title = f"Minority events: the {shown.height} most severe of {events.height}"
@@ -206,7 +209,9 @@ def _local(rows: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     zone, daily = (retailer.timezone, retailer.grain == "1d") if retailer else ("UTC", False)
     form = "%Y-%m-%d" if daily else "%Y-%m-%d %H:%M"
     newest_moment = pl.col("window_end").dt.offset_by("-1us" if daily else "0us")
-    amounts = [pl.col(f"impact_{part}").cast(pl.Float64).round().cast(pl.Int64) for part in ("estimate", "lower", "upper")]
+    amounts = [
+        pl.col(f"impact_{part}").cast(pl.Float64).round().cast(pl.Int64) for part in ("estimate", "lower", "upper")
+    ]
     money = (retailer.currency if retailer else None) or "money"
     return rows.with_columns(
         pl.col("window_start").dt.convert_time_zone(zone).dt.strftime(form),
@@ -228,6 +233,8 @@ def _open_plans(reader: SnapshotReader) -> list[str]:
         plans = reader.show("replay_plans_log", live=True)
     except UnknownName:
         return []
-    answered = plans.filter(pl.col("state") == "done").group_by("retailer").agg(pl.col("inputs_written_at").max().alias("to"))
+    answered = (
+        plans.filter(pl.col("state") == "done").group_by("retailer").agg(pl.col("inputs_written_at").max().alias("to"))
+    )
     waiting = plans.filter(pl.col("state") == "planned").join(answered, on="retailer", how="left")
     return waiting.filter((pl.col("inputs_written_at") > pl.col("to")).fill_null(value=True))["plan_id"].to_list()

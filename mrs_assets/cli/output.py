@@ -76,9 +76,7 @@ def plain(frame: pl.DataFrame) -> pl.DataFrame:
     """Types that every reader of text knows: instants as ISO 8601, exact decimals as numbers."""
     instants = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Datetime)]
     decimals = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Decimal)]
-    return frame.with_columns(
-        pl.col(instants).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ"), pl.col(decimals).cast(pl.Float64)
-    )
+    return frame.with_columns(pl.col(instants).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ"), pl.col(decimals).cast(pl.Float64))
 
 
 def _cell(value: object) -> str:

@@ -123,8 +123,10 @@ def demo() -> None:
     print_events(settings)
     if _rows_written(warehouse) == before:
         say("[green]Run again on the same files: no log gained a row.[/green]")
-    say("Open the UI: [bold]make ui[/bold], then http://127.0.0.1:3000. Look closer: [bold]mrs show reports[/bold], "
-        "[bold]mrs explain REPORT_ID[/bold].")
+    say(
+        "Open the UI: [bold]make ui[/bold], then http://127.0.0.1:3000. Look closer: [bold]mrs show reports[/bold], "
+        "[bold]mrs explain REPORT_ID[/bold]."
+    )
 
 
 def train_baseline_model(

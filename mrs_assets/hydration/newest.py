@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import polars as pl
+
 from mrs_assets.contracts.contract import Contract
 
 IN_FORCE = "run_id = $run_id AND ($as_of IS NULL OR written_at <= CAST($as_of AS TIMESTAMPTZ))"
@@ -41,39 +43,43 @@ def listed(columns: tuple[str, ...] | list[str], alias: str = "") -> str:
 def newest_row_sql(row: LogRow, *, limited_to: str | None = None, withdrawn_too: bool = False) -> list[str]:
     """Common table expressions that end in `<alias>`: one row per subject, in the log's stored columns.
 
-    Two narrow aggregations and one join read wide columns once; ranking with a window function takes seven times as
-    long on ten million rows.
+    `<alias>_newest` (subject, place) finds the row with one narrow aggregation, and one join reads the wide columns.
 
     Args:
         row: the log and its key.
         limited_to: a query of the subjects wanted; None for all.
         withdrawn_too: also rows that were retracted: the last known state of what is no longer true.
     """
-    name, alias, table = row.alias, row.alias, row.contract.name
+    name, table, key = row.alias, row.contract.name, listed(row.key)
     condition = IN_FORCE + (f' AND "{row.subject}" IN ({limited_to})' if limited_to else "")
-    key = listed(row.key)
     kept = "MATERIALIZED" if limited_to else "NOT MATERIALIZED"
-    parts = [
-        f"{name}_keys AS {kept} (SELECT {key}, version, is_retracted FROM {table} WHERE {condition})",
+    keys = f"{name}_keys AS {kept} (SELECT {key}, version, is_retracted FROM {table} WHERE {condition})"
+    withdrawn = (
         f"{name}_withdrawn AS (SELECT {key} FROM {name}_keys "
         f"SEMI JOIN (SELECT DISTINCT {key} FROM {name}_keys WHERE is_retracted) USING ({key}) "
-        f"GROUP BY {key} HAVING arg_max(is_retracted, version))",
-    ]
-    live = f"{name}_keys" if withdrawn_too else f"{name}_keys ANTI JOIN {name}_withdrawn USING ({key})"
-    if withdrawn_too:
-        parts.pop()
-    known: list[str] = [row.subject]
-    chosen = live
-    for column in (*row.newest_by, "version"):
-        step = f"{name}_by_{column}"
-        parts.append(
-            f'{step} AS (SELECT {listed(known)}, max("{column}") AS "{column}" FROM {chosen} GROUP BY {listed(known)})'
-        )
-        known.append(column)
-        chosen = f"{name}_keys SEMI JOIN {step} USING ({listed(known)})"
-    columns = listed(list(row.contract.schema), "l")
-    parts.append(
-        f"{alias} AS NOT MATERIALIZED (SELECT {columns} FROM {table} l JOIN {name}_by_version n USING ({listed(known)}) "
-        f"WHERE l.run_id = $run_id)"
+        f"GROUP BY {key} HAVING arg_max(is_retracted, version))"
     )
-    return parts
+    chosen = f"{name}_keys" if withdrawn_too else f"{name}_keys ANTI JOIN {name}_withdrawn USING ({key})"
+    newest = (
+        f'{name}_newest AS (SELECT "{row.subject}", max({_place(row)}) AS place FROM {chosen} GROUP BY "{row.subject}")'
+    )
+    whole = (
+        f"{name} AS NOT MATERIALIZED (SELECT {listed(list(row.contract.schema), 'l')} FROM {table} l "
+        f'JOIN {name}_newest n ON l."{row.subject}" = n."{row.subject}" AND {_place(row, "l.")} = n.place '
+        "WHERE l.run_id = $run_id)"
+    )
+    return [keys, newest, whole] if withdrawn_too else [keys, withdrawn, newest, whole]
+
+
+def _place(row: LogRow, prefix: str = "") -> str:
+    """One whole number per row that rises with what orders a subject's rows, the version last.
+
+    Comparing numbers takes half the time of comparing structs. Versions and rounds stay below 2³¹, and 128 bits hold two of them
+    and an instant.
+    """
+    place = ""
+    for column in (*row.newest_by, "version"):
+        instant = row.contract.schema[column] == pl.Datetime("us", "UTC")
+        number = f'epoch_us({prefix}"{column}")' if instant else f'{prefix}"{column}"'
+        place = f"({place} * 2147483648 + {number})" if place else f"CAST({number} AS HUGEINT)"
+    return place

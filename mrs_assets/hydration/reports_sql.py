@@ -21,7 +21,7 @@ def reports_sql(*, limited_to: str | None = None) -> str:
     Args:
         limited_to: a query of the `report_id`s wanted; None for every report.
     """
-    everyone = f"SELECT report_id FROM {D.alias}_by_version UNION SELECT report_id FROM {F.alias}_by_version"
+    everyone = f"SELECT report_id FROM {D.alias}_newest UNION SELECT report_id FROM {F.alias}_newest"
     return _fold(REPORT_LOGS, PRECEDENCE, DEGRADES, everyone, limited_to)
 
 
@@ -33,7 +33,7 @@ def machine_sql(*, limited_to: str, withdrawn_too: bool = False) -> str:
         withdrawn_too: read retracted rows too: the last known state of reports that are no longer true.
     """
     table = {group: tuple(s for s in sources if s.name in MACHINE) for group, sources in PRECEDENCE.items()}
-    everyone = f"SELECT report_id FROM {D.alias}_by_version"
+    everyone = f"SELECT report_id FROM {D.alias}_newest"
     return _fold(MACHINE_LOGS, table, _MACHINE_DEGRADES, everyone, limited_to, withdrawn_too=withdrawn_too)
 
 

@@ -46,7 +46,9 @@ def admission_requests(warehouse: Warehouse, settings: Settings) -> list[Admissi
     """Bring the inbox into the archive and say what waits for admission, per retailer."""
     warehouse.archive.collect(settings, warehouse.clock)
     with warehouse.store.transaction() as tx:
-        waiting = [a for feed in FEEDS for a in pending_arrivals(tx, warehouse.archive, feed, sorted(settings.retailers))]
+        waiting = [
+            a for feed in FEEDS for a in pending_arrivals(tx, warehouse.archive, feed, sorted(settings.retailers))
+        ]
     requests = []
     for retailer in sorted({arrival.retailer for arrival in waiting}):
         own = tuple(arrival for arrival in waiting if arrival.retailer == retailer)

@@ -72,7 +72,7 @@ def test_when_attribution_is_down_the_cause_is_unknown_without_confidence() -> N
 
 
 @given(st.integers(0, 4), st.floats(0.0, 6.0), st.sampled_from(SIGNAL_TYPES))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 def test_a_signal_that_starts_after_a_tick_changes_nothing_at_it(day: int, later: float, kind: str) -> None:
     world = World(retailer=QUIET, stores=("s1",), skus=("PIZZA", "BREAD"), days=55)
     logs = uplift(world)
@@ -85,7 +85,7 @@ def test_a_signal_that_starts_after_a_tick_changes_nothing_at_it(day: int, later
     st.lists(st.tuples(st.integers(-60, 50), st.integers(0, 90)), max_size=4),
     st.lists(st.tuples(st.floats(0, 50), st.floats(0, 5), st.sampled_from(SIGNAL_TYPES)), max_size=4),
 )
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=4, deadline=None)
 def test_a_range_equals_day_by_day(
     reports: list[tuple[int, float, int]], spans: list[tuple[int, int]], signals: list[tuple[float, float, str]]
 ) -> None:

@@ -101,7 +101,7 @@ def test_no_reports_give_an_empty_frame() -> None:
     keeps_contract(CLUSTERING_STAGE, frames)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(
     st.lists(
         st.tuples(

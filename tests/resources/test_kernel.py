@@ -42,8 +42,10 @@ def series(units: dict[tuple[str, int], float | None]) -> pl.DataFrame:
         }
         for (store, day), value in units.items()
     ]
-    return SALES_TIMESERIES.conform(pl.DataFrame(rows, schema_overrides={"units": pl.Float64})) if rows else (
-        SALES_TIMESERIES.empty()
+    return (
+        SALES_TIMESERIES.conform(pl.DataFrame(rows, schema_overrides={"units": pl.Float64}))
+        if rows
+        else (SALES_TIMESERIES.empty())
     )
 
 
@@ -123,9 +125,13 @@ def test_two_claims_on_one_key_keep_one_and_dead_letter_the_other(store: LogStor
 
 
 def test_an_append_that_fails_leaves_nothing(store: LogStore) -> None:
-    with pytest.raises(RuntimeError, match="power cut"), store.transaction() as tx:
-        tx.append(SALES_TIMESERIES, series({("s1", 1): 5}), MARCH, WRITER)
-        raise RuntimeError("power cut")
+    def interrupted() -> None:
+        with store.transaction() as tx:
+            tx.append(SALES_TIMESERIES, series({("s1", 1): 5}), MARCH, WRITER)
+            raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        interrupted()
     assert live_units(store) == {}
 
 

@@ -5,6 +5,7 @@ Arguments: home, number of the transaction (0: never), and whether to die before
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sys
@@ -18,13 +19,12 @@ from tests.world import World, settings_for
 
 home, fatal, moment = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 undisturbed = LogStore.transaction
-count = 0
+opened = itertools.count(1)
 
 
 @contextmanager
 def deadly(self: LogStore) -> Iterator[Transaction]:
-    global count
-    count += 1
+    count = next(opened)
     with undisturbed(self) as tx:
         yield tx
         if count == fatal and moment == "before":

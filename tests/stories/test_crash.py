@@ -51,7 +51,9 @@ def assert_same_belief(world: World, other: World) -> None:
             other.content(contract).drop(lineage, strict=False),
             check_row_order=False,
         )
-        versions = world.query(f"SELECT max(version) AS v FROM {contract.name}")["v"][0] if world.live(contract).height else 1
+        versions = (
+            world.query(f"SELECT max(version) AS v FROM {contract.name}")["v"][0] if world.live(contract).height else 1
+        )
         assert versions == 1 or contract.name == "minority_reports_finalised_log"
 
 

@@ -57,7 +57,12 @@ def test_its_uplift_is_right_and_inside_its_interval(spiked: World) -> None:
     usual = daily_sales(DAYS).filter((pl.col("store_id") == "s2") & (pl.col("sku") == "eggs"))
     in_spike = pl.col("ts").is_in(SPIKE)
     truth = float(sold.filter(in_spike)["revenue"].sum() - usual.filter(in_spike)["revenue"].sum())
-    row = spiked.live(DETECTED).filter(pl.col("sku") == "eggs", pl.col("store_id") == "s2").sort("tick").row(-1, named=True)
+    row = (
+        spiked.live(DETECTED)
+        .filter(pl.col("sku") == "eggs", pl.col("store_id") == "s2")
+        .sort("tick")
+        .row(-1, named=True)
+    )
     assert abs(float(row["impact_estimate"]) - truth) < 0.15 * truth
     assert row["impact_lower"] < row["impact_estimate"] < row["impact_upper"]
     assert row["impact_unit"] == "money"
@@ -145,7 +150,9 @@ def test_an_analysts_verdict_is_hydrated_and_the_belief_before_it_can_be_read(sp
     after = reader.show("reports", where=f"report_id = '{before['report_id']}'").row(0, named=True)
     assert (after["final_cause"], after["source_used_final"]) == ("Egg festival", "ui")
     assert after["final_decision"] == "edited"
-    then = reader.show("reports", as_of=before["known_at"], where=f"report_id = '{before['report_id']}'").row(0, named=True)
+    then = reader.show("reports", as_of=before["known_at"], where=f"report_id = '{before['report_id']}'").row(
+        0, named=True
+    )
     assert then == before
     assert spiked.live(USER_EDITS).height == 1
 

@@ -1,6 +1,6 @@
 """`feed_arrivals_log`: the accounts of every file that ever arrived."""
 
-from mrs_assets.contracts.columns import Count, Instant, Texts, required, name, optional
+from mrs_assets.contracts.columns import Count, Instant, Texts, name, optional, required
 from mrs_assets.contracts.contract import Contract, Rows
 
 DECISIONS = ("new", "identical", "correction", "rejected")
@@ -10,7 +10,9 @@ class FeedArrival(Rows):
     """One received file: rows_received = rows_accepted + rows_duplicate + rows_dead_lettered, always."""
 
     feed: str = name(description="Which feed the file belongs to.")
-    file_hash: str = required(str_length={"min_value": 64, "max_value": 64}, description="SHA-256 of the file as received.")
+    file_hash: str = required(
+        str_length={"min_value": 64, "max_value": 64}, description="SHA-256 of the file as received."
+    )
     file_name: str = required(description="Name under which the file arrived.")
     byte_size: Count = required(ge=0, description="Size of the file as received, bytes.")
     received_at: Instant = required(description="When the file was found in the inbox. UTC.")
@@ -23,6 +25,4 @@ class FeedArrival(Rows):
     decision_reason: str = optional(description="Why a file was rejected.")
 
 
-ARRIVALS = Contract(
-    name="feed_arrivals_log", rows=FeedArrival, key=("retailer", "feed", "file_hash"), stage="feeds"
-)
+ARRIVALS = Contract(name="feed_arrivals_log", rows=FeedArrival, key=("retailer", "feed", "file_hash"), stage="feeds")

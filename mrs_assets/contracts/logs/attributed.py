@@ -1,6 +1,6 @@
 """MRPAL, `minority_reports_proposed_attribution_log`: why each report probably happened."""
 
-from mrs_assets.contracts.columns import Instant, required, name, optional, share
+from mrs_assets.contracts.columns import Instant, name, optional, required, share
 from mrs_assets.contracts.contract import Contract, Rows
 
 CAUSE_CATEGORIES = (
@@ -35,7 +35,8 @@ class ProposedAttribution(Rows):
     supporting_evidence: str = optional(description="JSON: candidate ids, features, what would change the answer.")
     context_snapshot: str = optional(description="JSON: which optional inputs were present, absent or not configured.")
     report_status: str = required(
-        str_matches=r"^attributed(_degraded_\w+)?$", description="`attributed`, with `_degraded_<reason>` where degraded."
+        str_matches=r"^attributed(_degraded_\w+)?$",
+        description="`attributed`, with `_degraded_<reason>` where degraded.",
     )
 
 

@@ -1,6 +1,6 @@
 """`baseline_sales_model_prediction_log`: what would have been sold without the anomaly."""
 
-from mrs_assets.contracts.columns import Instant, required, name, optional
+from mrs_assets.contracts.columns import Instant, name, optional, required
 from mrs_assets.contracts.contract import Contract, Rows
 
 BASELINE_SOURCES = ("model", "seasonal_heuristic", "insufficient_history")

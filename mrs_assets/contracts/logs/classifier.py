@@ -1,6 +1,6 @@
 """`anomaly_classifier_model_prediction_log`: how anomalous the windows that end at a tick are."""
 
-from mrs_assets.contracts.columns import Instant, required, name, optional, share
+from mrs_assets.contracts.columns import Instant, name, optional, required, share
 from mrs_assets.contracts.contract import Contract, Rows
 
 CLASSIFIER_SOURCES = ("model", "deviation_heuristic")
@@ -15,8 +15,12 @@ class AnomalyPrediction(Rows):
     window_start: Instant = required(description="Start of the window's first interval. UTC.")
     window_end: Instant = required(description="End of the window's last interval. UTC.")
     direction: str = required(isin=["up", "down"], description="`up`: more was sold than expected; `down`: less.")
-    scan_z: float = required(description="Signed root of the window's deviance against the baseline; standard deviations.")
-    anomaly_probability: float = share(description="Probability that the window is anomalous; NULL where no model says.")
+    scan_z: float = required(
+        description="Signed root of the window's deviance against the baseline; standard deviations."
+    )
+    anomaly_probability: float = share(
+        description="Probability that the window is anomalous; NULL where no model says."
+    )
     p_value: float = share(description="Chance of a score this extreme in a quiet series.")
     severity_score: float = optional(description="Money (units without a price) at stake, weighted by probability.")
     classifier_source: str = required(

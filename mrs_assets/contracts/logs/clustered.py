@@ -1,6 +1,6 @@
 """MRCL, `minority_reports_clustered_log`: what each report looks like."""
 
-from mrs_assets.contracts.columns import Instant, Numbers, required, name, optional, share
+from mrs_assets.contracts.columns import Instant, Numbers, name, optional, required, share
 from mrs_assets.contracts.contract import Contract, Rows
 
 

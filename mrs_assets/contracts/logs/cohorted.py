@@ -1,6 +1,6 @@
 """MRCH, `minority_reports_cohorted_log`: which reports belong together."""
 
-from mrs_assets.contracts.columns import Count, Instant, required, optional, share
+from mrs_assets.contracts.columns import Count, Instant, optional, required, share
 from mrs_assets.contracts.contract import Contract, Rows
 
 

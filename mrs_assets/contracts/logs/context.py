@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from mrs_assets.contracts.columns import Amount, Instant, Texts, required, name, optional
+from mrs_assets.contracts.columns import Amount, Instant, Texts, name, optional, required
 from mrs_assets.contracts.contract import Contract, Rows
 
 SIGNAL_TYPES = ("weather", "competitor", "social", "operational", "holiday", "price", "other")

@@ -1,6 +1,6 @@
 """MRDL, `minority_reports_detected_log`: the reports themselves."""
 
-from mrs_assets.contracts.columns import Amount, Instant, required, name, optional, share
+from mrs_assets.contracts.columns import Amount, Instant, name, optional, required, share
 from mrs_assets.contracts.contract import Contract, Rows
 
 
@@ -11,7 +11,9 @@ class MinorityReportDetected(Rows):
     tick: Instant = required(description="Up to when the evidence reaches. UTC.")
     store_id: str = name(description="The retailer's store identifier.")
     sku: str = name(description="The retailer's product identifier.")
-    first_detected_from: Instant = required(description="Onset as judged at the first tick that raised it; never moves. UTC.")
+    first_detected_from: Instant = required(
+        description="Onset as judged at the first tick that raised it; never moves. UTC."
+    )
     window_start: Instant = required(description="Onset as judged at this tick. UTC.")
     window_end: Instant = optional(description="End of the anomaly; NULL while it is active. UTC.")
     last_anomalous_at: Instant = required(description="End of the newest interval that still looked anomalous. UTC.")
@@ -25,7 +27,9 @@ class MinorityReportDetected(Rows):
     impact_unit: str = required(isin=["money", "units"], description="Unit of the impact and the totals.")
     direction: str = required(isin=["up", "down"], description="`up`: more was sold than expected; `down`: less.")
     scan_z: float = optional(description="Signed root of the window's deviance; standard deviations.")
-    anomaly_probability: float = share(description="Probability that the window is anomalous; NULL where no model says.")
+    anomaly_probability: float = share(
+        description="Probability that the window is anomalous; NULL where no model says."
+    )
     report_status: str = required(
         str_matches=r"^detected(_degraded_\w+)?$", description="`detected`, with `_degraded_<reason>` where degraded."
     )

@@ -1,6 +1,6 @@
 """`user_edits_log` and `user_minority_events_edits_log`: analysts' actions."""
 
-from mrs_assets.contracts.columns import Instant, required, name, optional
+from mrs_assets.contracts.columns import Instant, name, optional, required
 from mrs_assets.contracts.contract import Contract, Rows
 
 ACTIONS = ("approve", "reject", "edit", "add_evidence", "request_review", "defer", "reopen", "clear", "undo")

@@ -1,6 +1,6 @@
 """MEEL, `minority_event_ended_log`: closures."""
 
-from mrs_assets.contracts.columns import Instant, required, name
+from mrs_assets.contracts.columns import Instant, name, required
 from mrs_assets.contracts.contract import Contract, Rows
 
 RESOLUTION_REASONS = ("recovered", "data correction", "expired")
@@ -14,7 +14,9 @@ class MinorityEventEnded(Rows):
     sku: str = name(description="The retailer's product identifier.")
     window_end: Instant = required(description="End of the anomaly. UTC.")
     event_status: str = required(isin=["ended"], description="Always `ended`.")
-    resolution_reason: str = required(isin=list(RESOLUTION_REASONS), description=f"One of {', '.join(RESOLUTION_REASONS)}.")
+    resolution_reason: str = required(
+        isin=list(RESOLUTION_REASONS), description=f"One of {', '.join(RESOLUTION_REASONS)}."
+    )
 
 
 ENDED = Contract(

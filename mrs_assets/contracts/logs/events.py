@@ -1,6 +1,6 @@
 """MELOG, `minority_events_log`: events, each a group of reports with one story."""
 
-from mrs_assets.contracts.columns import Amount, Count, Instant, Texts, required, optional, share
+from mrs_assets.contracts.columns import Amount, Count, Instant, Texts, optional, required, share
 from mrs_assets.contracts.contract import Contract, Rows
 
 

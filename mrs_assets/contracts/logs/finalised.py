@@ -1,6 +1,6 @@
 """MRFL, `minority_reports_finalised_log`: one consolidated, authoritative record per report."""
 
-from mrs_assets.contracts.columns import Amount, Count, Instant, Texts, required, name, optional, share
+from mrs_assets.contracts.columns import Amount, Count, Instant, Texts, name, optional, required, share
 from mrs_assets.contracts.contract import Contract, Rows
 
 SOURCES = ("detected", "clustered", "attribution", "cohort", "finalised", "ui")

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from mrs_assets.contracts.columns import Instant, required, name, optional
+from mrs_assets.contracts.columns import Instant, name, optional, required
 from mrs_assets.contracts.contract import Contract, Rows
 
 

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from mrs_assets.contracts.columns import Count, Instant, Texts, required, name, optional
+from mrs_assets.contracts.columns import Count, Instant, Texts, name, optional, required
 from mrs_assets.contracts.contract import Contract, Rows
 
 
@@ -11,7 +11,9 @@ class DemoRunConfig(Rows):
 
     setting: str = name(description="What is set: `active_run`.")
     active_run_id: str = name(description="The namespace in force.")
-    arrivals_from: Instant = required(description="Files that arrived before this instant do not belong to the namespace. UTC.")
+    arrivals_from: Instant = required(
+        description="Files that arrived before this instant do not belong to the namespace. UTC."
+    )
 
 
 class ReplayPlan(Rows):
@@ -29,7 +31,5 @@ class ReplayPlan(Rows):
     planned_reports: Count = optional(description="Live reports in the rectangle when it was planned.")
 
 
-DEMO_RUN_CONFIG = Contract(
-    name="demo_run_config", rows=DemoRunConfig, key=("setting",), stage="operations"
-)
+DEMO_RUN_CONFIG = Contract(name="demo_run_config", rows=DemoRunConfig, key=("setting",), stage="operations")
 REPLAY_PLANS = Contract(name="replay_plans_log", rows=ReplayPlan, key=("plan_id",), stage="operations")

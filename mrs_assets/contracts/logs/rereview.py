@@ -1,6 +1,6 @@
 """MRRW, MRCRL and MRPARL: what is looked at again, and what came of it."""
 
-from mrs_assets.contracts.columns import Count, Instant, required, optional
+from mrs_assets.contracts.columns import Count, Instant, optional, required
 from mrs_assets.contracts.contract import Contract, Rows
 from mrs_assets.contracts.logs.attributed import ProposedAttribution
 from mrs_assets.contracts.logs.clustered import MinorityReportClustered

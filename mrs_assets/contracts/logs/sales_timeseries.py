@@ -1,6 +1,6 @@
 """`sales_timeseries_data`: one clean series per store and SKU, with what is known about each tick."""
 
-from mrs_assets.contracts.columns import Amount, Instant, Texts, required, name, optional
+from mrs_assets.contracts.columns import Amount, Instant, Texts, name, optional, required
 from mrs_assets.contracts.contract import Contract, Rows
 
 COVERAGE = ("received", "missing", "partial", "closed", "not_expected")
@@ -22,7 +22,9 @@ class SalesTimeseries(Rows):
     store_id: str = name(description="The retailer's store identifier.")
     sku: str = name(description="The retailer's product identifier.")
     ts: Instant = required(description="Start of the interval, on the retailer's grain. UTC.")
-    units: Amount = optional(description="Units sold in the interval, net of returns. NULL unless coverage has a value.")
+    units: Amount = optional(
+        description="Units sold in the interval, net of returns. NULL unless coverage has a value."
+    )
     revenue: Amount = optional(description="Net sales in the retailer's currency.")
     unit_price: Amount = optional(description="Mean price per unit in the retailer's currency.")
     on_promotion: bool = optional(description="Whether the retailer says the item was promoted.")

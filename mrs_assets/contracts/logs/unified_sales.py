@@ -1,6 +1,6 @@
 """`unified_sales_data`: sales facts as received."""
 
-from mrs_assets.contracts.columns import Amount, Instant, required, name, optional
+from mrs_assets.contracts.columns import Amount, Instant, name, optional, required
 from mrs_assets.contracts.contract import Contract, Rows
 
 
