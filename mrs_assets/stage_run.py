@@ -113,17 +113,18 @@ class StageRunner:
         for _ in range(OPTIMISTIC_TRIES):
             with self._store.transaction() as tx:
                 seen = tx.newest_write(*logs)
-                inputs = self._read(tx, stage, scope)
+                inputs = self.read(tx, stage, scope)
             frames, failure = _compute(stage, inputs)
             with self._store.transaction() as tx:
                 if tx.newest_write(*logs) == seen:
                     return _append(tx, stage, scope, inputs, frames, provenance), inputs, frames, failure
         with self._store.transaction() as tx:
-            inputs = self._read(tx, stage, scope)
+            inputs = self.read(tx, stage, scope)
             frames, failure = _compute(stage, inputs)
             return _append(tx, stage, scope, inputs, frames, provenance), inputs, frames, failure
 
-    def _read(self, tx: Transaction, stage: Stage, scope: Scope) -> Inputs:
+    def read(self, tx: Transaction, stage: Stage, scope: Scope) -> Inputs:
+        """What a stage computes a scope from, at the transaction's instant."""
         frames = {name: tx.live(i.contract, _input_scope(i, scope)) for name, i in stage.needs.items()}
         models: dict[str, Model] = {}
         missing: set[str] = set()

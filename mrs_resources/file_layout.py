@@ -154,26 +154,26 @@ def _json_path(key: str) -> str:
 def _parquet_layout(
     file: PlainFile, feed: FeedContract, configured: Mapping[str, str], connection: duckdb.DuckDBPyConnection
 ) -> Layout:
-    rows = f"read_parquet({path_literal(file.path)})"
-    described = [(str(r[0]), str(r[1])) for r in connection.execute(f"DESCRIBE SELECT * FROM {rows}").fetchall()]
+    source = f"read_parquet({path_literal(file.path)})"
+    described = [(str(r[0]), str(r[1])) for r in connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()]
     header = [name for name, _ in described]
     found, ignored = _match(header, feed, configured)
-
-    def cell(place: int) -> str:
-        name, dtype = described[place]
-        column = '"' + name.replace('"', '""') + '"'
-        nested = dtype.endswith("]") or dtype.startswith(("STRUCT", "MAP", "UNION"))
-        return f"CAST({f'to_json({column})' if nested else column} AS VARCHAR)"
-
-    fields = ", ".join(f"{text_literal(name)}, {cell(place)}" for place, name in enumerate(header))
+    cells = ", ".join(f"{_parquet_cell(name, dtype)} AS c{place}" for place, (name, dtype) in enumerate(described))
+    fields = ", ".join(f"{text_literal(name)}, c{place}" for place, name in enumerate(header))
     return Layout(
-        rows=rows,
-        cells={name: cell(places[0]) for name, places in found.items()},
+        rows=f"(SELECT {cells} FROM {source})",
+        cells={name: f"c{places[0]}" for name, places in found.items()},
         raw=f"CAST(json_object({fields}) AS VARCHAR)",
         broken=None,
         names={name: header[places[0]] for name, places in found.items()},
         ignored=ignored,
     )
+
+
+def _parquet_cell(name: str, dtype: str) -> str:
+    column = '"' + name.replace('"', '""') + '"'
+    nested = dtype.endswith("]") or dtype.startswith(("STRUCT", "MAP", "UNION"))
+    return f"CAST({f'to_json({column})' if nested else column} AS VARCHAR)"
 
 
 def _match(

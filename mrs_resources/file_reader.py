@@ -20,6 +20,7 @@ from mrs_assets.contracts.errors import FeedRejected
 
 _PART = 1 << 22
 _GZIP, _ZSTD, _PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
+_NEVER_IN_TEXT = bytes(range(9)) + bytes(range(14, 32))
 _RESEND = "Send the file again; nothing of it was used."
 
 
@@ -97,7 +98,8 @@ def _encoding(head: bytes) -> str:
         return "utf-16-le"
     if even > 0.4 * half and odd == 0:
         return "utf-16-be"
-    if even + odd > 0.1 * len(head):
+    strange = len(head) - len(head.translate(None, delete=_NEVER_IN_TEXT))
+    if strange > max(16, 0.05 * len(head)):
         raise FeedRejected(
             "The file is neither text nor Parquet.", code="not_text", remedy="Send CSV, NDJSON or Parquet."
         )

@@ -155,8 +155,9 @@ class SnapshotReader:
         if not file.exists():
             raise UserMistake("Nothing has been published yet.", remedy="Run `mrs tick` first.")
         with tempfile.TemporaryDirectory(prefix="mrs-spill-") as spill:
-            config = {"memory_limit": MEMORY_LIMIT, "temp_directory": spill}
-            connection = duckdb.connect(str(file), read_only=True, config=config)
+            connection = duckdb.connect(
+                str(file), read_only=True, config={"memory_limit": MEMORY_LIMIT, "temp_directory": spill}
+            )
             try:
                 connection.execute(
                     "SET TimeZone = 'UTC'; SET enable_external_access = false; SET lock_configuration = true"
@@ -244,7 +245,8 @@ def _rows_about(
     order = quoted([*contract.key, "version"])
     return _run(
         connection,
-        f'SELECT * FROM {contract.name} WHERE run_id = $run_id AND "{column}" IN (SELECT unnest($subjects)) ORDER BY {order}',
+        f"SELECT * FROM {contract.name} WHERE run_id = $run_id "
+        f'AND "{column}" IN (SELECT unnest($subjects)) ORDER BY {order}',
         {"run_id": run_id, "subjects": subjects},
     )
 

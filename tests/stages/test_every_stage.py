@@ -1,0 +1,124 @@
+"""Conformance: what holds for every declared stage."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from mrs_assets.contracts.scope import Scope
+from mrs_assets.contracts.settings import ContextFeed
+from mrs_assets.contracts.stage import Frames, Inputs, Stage
+from mrs_assets.graph import STAGES
+from mrs_assets.stage_run import StageRunner
+from tests.stories.test_one_anomaly import spike
+from tests.world import FIRST_DAY, REPORTS_FROM, World, daily_sales, settings_for
+
+DAYS = 124
+EACH_STAGE = pytest.mark.parametrize("stage", STAGES, ids=lambda s: s.name)
+EACH_WANT = pytest.mark.parametrize(
+    ("stage", "want"), [(s, w) for s in STAGES for w in s.wants], ids=lambda v: v if isinstance(v, str) else v.name
+)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    home = tmp_path_factory.mktemp("stages")
+    feeds = {name: ContextFeed() for name in ("promotions", "campaigns", "contextual_events", "stores")}
+    world = World(home, settings_for(home).model_copy(update={"feeds": feeds}))
+    first, last = FIRST_DAY + timedelta(days=117), FIRST_DAY + timedelta(days=121)
+    world.send(daily_sales(DAYS, change=spike))
+    span = {"start_day": [first], "end_day": [last]}
+    world.send(
+        pl.DataFrame({"promotion_id": ["p1"], "store_id": ["s2"], "sku": ["eggs"], **span}), "p.json", feed="promotions"
+    )
+    world.send(pl.DataFrame({"campaign_id": ["c1"], "skus": [["eggs"]], **span}), "c.json", feed="campaigns")
+    signal = {"event_id": ["e1"], "signal_type": ["social"], "title": ["Egg clip"], "skus": [["eggs"]]}
+    when = {"starts_at": [f"{first}T00:00:00Z"], "ends_at": [f"{last}T00:00:00Z"]}
+    world.send(pl.DataFrame({**signal, **when}), "e.json", feed="contextual_events")
+    stores = {"store_id": ["s1", "s2", "s3"], "region": ["north", "north", "south"]}
+    world.send(pl.DataFrame(stores), "s.json", feed="stores")
+    world.tick()
+    return world
+
+
+def inputs_of(world: World, stage: Stage) -> Inputs:
+    last = FIRST_DAY + timedelta(days=DAYS - 1)
+    retailer = None if stage.span == "everything" else "acme"
+    runner = StageRunner(world.warehouse.store, world.warehouse.models, world.settings)
+    with world.warehouse.store.transaction() as tx:
+        return runner.read(tx, stage, Scope(REPORTS_FROM, last, retailer))
+
+
+def without(inputs: Inputs, stage: Stage, wants: set[str]) -> Inputs:
+    """The same inputs with some wants configured and not there."""
+    frames = {name: frame.clear() if name in wants else frame for name, frame in inputs.frames.items()}
+    models = {name: m for name, m in inputs.models.items() if name not in {stage.wants[w].model for w in wants}}
+    return replace(inputs, frames=frames, models=models, missing=inputs.missing | wants, unconfigured=frozenset())
+
+
+def content(stage: Stage, frames: Frames) -> dict[str, pl.DataFrame]:
+    return {c.name: c.conform(frames[c.name]).select(list(dict.fromkeys(c.hashed))).sort(c.key) for c in stage.writes}
+
+
+def assert_same(stage: Stage, left: Frames, right: Frames) -> None:
+    ours, theirs = content(stage, left), content(stage, right)
+    for name, frame in ours.items():
+        assert_frame_equal(frame, theirs[name])
+
+
+@EACH_STAGE
+def test_it_is_described_and_has_rows_to_show_for(stage: Stage, world: World) -> None:
+    assert len(stage.description) > 20
+    assert stage.compute(inputs_of(world, stage))[stage.writes[0].name].height > 0
+
+
+@EACH_STAGE
+def test_the_same_inputs_in_any_order_give_the_same_rows(stage: Stage, world: World) -> None:
+    inputs = inputs_of(world, stage)
+    shuffled = {name: frame.sample(fraction=1.0, shuffle=True, seed=3) for name, frame in inputs.frames.items()}
+    once = stage.compute(inputs)
+    assert_same(stage, once, stage.compute(inputs))
+    assert_same(stage, once, stage.compute(replace(inputs, frames=shuffled)))
+
+
+@EACH_STAGE
+def test_its_rows_keep_their_contracts_and_lie_in_scope(stage: Stage, world: World) -> None:
+    inputs = inputs_of(world, stage)
+    for contract in stage.writes:
+        frame = contract.conform(stage.compute(inputs)[contract.name])
+        assert contract.admit(frame)[1].height == 0
+        assert frame["business_day"].is_between(inputs.scope.first_day, inputs.scope.last_day).all()
+        assert frame.unique(contract.key).height == frame.height
+
+
+@EACH_WANT
+def test_it_emits_the_same_keys_without_an_input_that_it_only_wants(stage: Stage, want: str, world: World) -> None:
+    inputs = inputs_of(world, stage)
+    whole, poorer = stage.compute(inputs), stage.compute(without(inputs, stage, {want}))
+    main = stage.writes[0]
+    assert set(poorer[main.name].select(main.key).rows()) == set(whole[main.name].select(main.key).rows())
+    assert main.admit(main.conform(poorer[main.name]))[1].height == 0
+
+
+@EACH_STAGE
+def test_it_survives_without_anything_that_it_only_wants(stage: Stage, world: World) -> None:
+    inputs = inputs_of(world, stage)
+    poorest = stage.compute(without(inputs, stage, set(stage.wants)))
+    main = stage.writes[0]
+    assert set(poorest[main.name].select(main.key).rows()) == set(stage.compute(inputs)[main.name].select(main.key).rows())
+
+
+@pytest.mark.parametrize("stage", [s for s in STAGES if not s.critical], ids=lambda s: s.name)
+def test_its_fallback_keeps_every_key_and_says_why(stage: Stage, world: World) -> None:
+    inputs = inputs_of(world, stage)
+    assert stage.fallback is not None
+    main = stage.writes[0]
+    fallen = main.conform(stage.fallback(inputs)[main.name])
+    assert set(fallen.select(main.key).rows()) == set(stage.compute(inputs)[main.name].select(main.key).rows())
+    assert fallen["is_degraded"].all()
+    assert (fallen["degraded_reasons"].list.len() > 0).all()
+    assert main.admit(fallen)[1].height == 0
