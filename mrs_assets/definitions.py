@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import dagster as dg
 
 from mrs_assets.contracts.logs.arrivals import ARRIVALS
@@ -29,8 +27,6 @@ def build_definitions(settings: Settings, warehouse: Warehouse | None = None) ->
         settings: what `feeds.toml` says.
         warehouse: where rows go; the home of the settings when absent.
     """
-    # Look-backs in lineage are a beta feature of Dagster, used knowingly.
-    warnings.filterwarnings("ignore", category=dg.BetaWarning, module="mrs_assets")
     partitions = build_partitions(settings)
     feeds = [feed_asset(feed, settings, partitions) for feed in FEED_DECLARATIONS.values()]
     stages = [stage_asset(stage, settings, partitions) for stage in STAGES]

@@ -17,7 +17,7 @@ from mrs_assets import __version__
 from mrs_assets.contracts.columns import SQL_TYPES
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.settings import Settings
-from mrs_assets.contracts.stage import Input, Stage
+from mrs_assets.contracts.stage import Stage
 from mrs_assets.contracts.views import View
 from mrs_assets.partitions import partition_key, scopes_of
 from mrs_assets.stage_run import StageRun, StageRunner
@@ -27,9 +27,6 @@ from mrs_resources.warehouse import Warehouse
 OWNERS = ["team:data-engineering"]
 STORES_TAG = "mrs/stores"
 """Run tag: JSON list of the stores to recompute; all of them when absent."""
-
-LONGEST_LINEAGE_DAYS = 60
-"""Look-backs are shown in lineage up to this many days; the stage itself reads as far as it declares."""
 
 
 def column_schema(dataset: Contract | View) -> dg.TableSchema:
@@ -184,25 +181,11 @@ def _check_results(contract: Contract, results: list[Appended], runs: list[Stage
 
 
 def _dependencies(stage: Stage) -> list[dg.AssetDep]:
-    """Lineage of a stage: needs and wants alike, with their look-back. A log's own past is not an edge."""
-    read: dict[str, Input] = {}
-    for wanted in [*stage.needs.values(), *(w.log for w in stage.wants.values() if w.log is not None)]:
-        if wanted.contract not in stage.writes:
-            read.setdefault(wanted.contract.name, wanted)
-    models = [dg.AssetDep(want.model) for want in stage.wants.values() if want.model]
-    everything = stage.span == "everything"
-    return [dg.AssetDep(name, partition_mapping=_mapping(i, everything)) for name, i in sorted(read.items())] + models
+    """Lineage of a stage: needs and wants alike. A log's own past is not an edge.
 
-
-def _mapping(wanted: Input, everything: bool) -> dg.PartitionMapping:
-    if everything:
-        return dg.AllPartitionMapping()
-    days = dg.TimeWindowPartitionMapping(
-        start_offset=-min(wanted.days_before, LONGEST_LINEAGE_DAYS), allow_nonexistent_upstream_partitions=True
-    )
-    return dg.MultiPartitionMapping(
-        {
-            "day": dg.DimensionPartitionMapping("day", days),
-            "retailer": dg.DimensionPartitionMapping("retailer", dg.IdentityPartitionMapping()),
-        }
-    )
+    A partition is shown to depend on the same partition upstream, so that a backfill of a rectangle is that rectangle;
+    how far a stage really looks back is in its declaration.
+    """
+    read = {need.contract.name for need in stage.needs.values()}
+    read |= {want.log.contract.name if want.log is not None else str(want.model) for want in stage.wants.values()}
+    return [dg.AssetDep(name) for name in sorted(read - {contract.name for contract in stage.writes})]

@@ -36,7 +36,9 @@ def test_every_feed_is_declared_and_every_column_it_names_is_one_of_its_logs() -
             filled = {"retailer", "business_day", "is_degraded", "degraded_reasons", "model_version"}
             filled |= {"source_file", "source_file_hash", "received_at"}
             assert set(target.contract.body) - filled <= set(names)
-            assert set(target.contract.key) - {"retailer"} <= {c.name for c in feed.columns if _always_there(c, feed.name)}
+            assert set(target.contract.key) - {"retailer"} <= {
+                c.name for c in feed.columns if _always_there(c, feed.name)
+            }
 
 
 def _always_there(column: FeedColumn, feed: str) -> bool:

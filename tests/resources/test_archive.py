@@ -99,11 +99,10 @@ def test_folders_that_nobody_configured_are_told_and_left(
 
 
 @pytest.mark.parametrize(
-    "name", ["; DROP TABLE x --.csv", "a'b\"c.csv", "=cmd|' calc'!A0", "line\nbreak", "😀.csv", b"\xff\xfe.csv", "x" * 200]
+    "name",
+    ["; DROP TABLE x --.csv", "a'b\"c.csv", "=cmd|' calc'!A0", "line\nbreak", "😀.csv", b"\xff\xfe.csv", "x" * 200],
 )
-def test_hostile_names_are_data(
-    archive: Archive, settings: Settings, clock: SteppingClock, name: str | bytes
-) -> None:
+def test_hostile_names_are_data(archive: Archive, settings: Settings, clock: SteppingClock, name: str | bytes) -> None:
     drop(archive, name, b"x")
     (arrival,) = archive.collect(settings, clock)
     arrival.file_name.encode("utf-8")
