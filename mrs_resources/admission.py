@@ -175,9 +175,12 @@ def _offer(tx: Transaction, arrival: Arrival, target: Target, read: ReadFile) ->
         "is_degraded": "false",
         "degraded_reasons": "CAST([] AS VARCHAR[])",
         "model_version": "CAST(NULL AS VARCHAR)",
+        **read.absent,
     }
     body = target.contract.body
-    condition = "error_code IS NULL" + (f' AND "{target.only_with}" IS NOT NULL' if target.only_with else "")
+    condition = "error_code IS NULL"
+    if target.only_with:
+        condition += f" AND {read.absent.get(target.only_with, quoted([target.only_with]))} IS NOT NULL"
     tx.kernel.offer(
         target.contract,
         f"SELECT {quoted([name for name in body if name not in constants])}, file_row_number + 1 AS ordinal "
@@ -191,7 +194,8 @@ def _dead_letters(arrival: Arrival, feed: FeedContract, read: ReadFile, provenan
 
     The nth broken line stands at place p, so that p - n rows were read before it.
     """
-    report = '"report_id"' if any(c.name == "report_id" for c in feed.columns) else "NULL"
+    named = "report_id" not in read.absent and any(column.name == "report_id" for column in feed.columns)
+    report = '"report_id"' if named else "NULL"
     same = f"{text_literal(arrival.retailer)} AS retailer, {text_literal(provenance.source)} AS source"
     broken = f"read_parquet({path_literal(read.broken)})"
     before = (

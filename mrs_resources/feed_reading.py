@@ -7,7 +7,7 @@ with a file can break a transaction on the warehouse.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 
 from mrs_assets.contracts.errors import FeedRejected
-from mrs_assets.contracts.feed import AdmissionRule, FeedContract
+from mrs_assets.contracts.feed import AdmissionRule, FeedColumn, FeedContract
 from mrs_assets.contracts.settings import Settings
 from mrs_resources.archive import Archive, Arrival, scratch_directory
 from mrs_resources.file_layout import BROKEN_LINES, Layout, layout_of, path_literal, text_literal
@@ -38,8 +38,9 @@ class ReadFile:
     """What a file holds.
 
     Attributes:
-        rows: Parquet file: the feed's canonical columns, `business_day`, and `error_code`, `error`, `raw_payload`
-            where the row is refused; in the order of the file.
+        rows: Parquet file: the canonical columns that the file has, `business_day`, and `error_code`, `error`,
+            `raw_payload` where the row is refused; in the order of the file.
+        absent: the other canonical columns → SQL literal of the default, or of a typed NULL.
         received, refused: number of rows, broken lines included.
         first_day, last_day: business days of the rows that are not refused; None where there are none.
         broken: Parquet file of the lines that have no row: `place` among the file's rows from 1, the `line` as it
@@ -48,6 +49,7 @@ class ReadFile:
     """
 
     rows: Path
+    absent: Mapping[str, str]
     received: int
     refused: int
     first_day: date | None
@@ -65,7 +67,7 @@ def read_file(archive: Archive, arrival: Arrival, settings: Settings, feed: Feed
     """
     with _opened(archive, arrival, settings, feed) as (connection, scratch, layout, sender):
         with _blaming_the_file(arrival):
-            read = _read(connection, scratch, rows_sql(layout, feed, sender, arrival), layout.ignored)
+            read = _read(connection, scratch, layout, feed, rows_sql(layout, feed, sender, arrival))
         yield read
 
 
@@ -76,12 +78,15 @@ def survey(archive: Archive, arrival: Arrival, settings: Settings, feed: FeedCon
     """
     if feed.day_of is None:
         return None
-    only_day = replace(feed, columns=tuple(c for c in feed.columns if c.name == feed.day_of), rules=())
+    (column,) = (column for column in feed.columns if column.name == feed.day_of)
+    only_day = replace(feed, columns=(column,), rules=())
     try:
         with _opened(archive, arrival, settings, feed) as (connection, _, layout, sender), _blaming_the_file(arrival):
+            cells = f"(SELECT DISTINCT {layout.cells[column.name]} AS cell FROM {layout.rows})"
+            distinct = replace(layout, rows=cells, cells={column.name: "cell"}, raw="cell", broken=None)
             first, last = connection.execute(
                 "SELECT min(business_day), max(business_day) "
-                f"FROM ({rows_sql(layout, only_day, sender, arrival)}) WHERE error_code IS NULL"
+                f"FROM ({rows_sql(distinct, only_day, sender, arrival)}) WHERE error_code IS NULL"
             ).fetchall()[0]
     except FeedRejected:
         return None
@@ -144,7 +149,9 @@ def _connection(scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.close()
 
 
-def _read(connection: duckdb.DuckDBPyConnection, scratch: Path, query: str, ignored: tuple[str, ...]) -> ReadFile:
+def _read(
+    connection: duckdb.DuckDBPyConnection, scratch: Path, layout: Layout, feed: FeedContract, query: str
+) -> ReadFile:
     rows, broken = scratch / "rows.parquet", scratch / "broken.parquet"
     connection.execute(f"COPY ({query}) TO {text_literal(str(rows))} (FORMAT parquet)")
     connection.execute(f"COPY ({_broken_lines_sql(connection)}) TO {text_literal(str(broken))} (FORMAT parquet)")
@@ -153,7 +160,16 @@ def _read(connection: duckdb.DuckDBPyConnection, scratch: Path, query: str, igno
         f"max(business_day) FILTER (error_code IS NULL) FROM read_parquet({path_literal(rows)})"
     ).fetchall()[0]
     lost = int(connection.execute(f"SELECT count(*) FROM read_parquet({path_literal(broken)})").fetchall()[0][0])
-    return ReadFile(rows, received + lost, refused + lost, first, last, broken, ignored)
+    return ReadFile(
+        rows=rows,
+        absent={column.name: _default(column) for column in feed.columns if column.name not in layout.cells},
+        received=received + lost,
+        refused=refused + lost,
+        first_day=first,
+        last_day=last,
+        broken=broken,
+        ignored=layout.ignored,
+    )
 
 
 def rows_sql(layout: Layout, feed: FeedContract, sender: _Sender, arrival: Arrival) -> str:
@@ -162,7 +178,7 @@ def rows_sql(layout: Layout, feed: FeedContract, sender: _Sender, arrival: Arriv
     day = _business_day(feed, sender)
     problems += _calendar_rule(feed, sender, arrival)
     problems += [Problem(r.error_code, r.refuses, _rule_message(r)) for r in feed.rules]
-    names = [column.name for column in feed.columns]
+    names = [column.name for column in feed.columns if column.name in layout.cells]
     which = " ".join(f"WHEN {p.condition} THEN {place}" for place, p in enumerate(problems))
     codes = " ".join(f"WHEN {place} THEN {text_literal(p.code)}" for place, p in enumerate(problems))
     messages = " ".join(f"WHEN {place} THEN {p.message}" for place, p in enumerate(problems))
@@ -182,8 +198,7 @@ def _columns(layout: Layout, feed: FeedContract, reading: Reading) -> tuple[list
         problems.append(Problem("bad_json", layout.broken, "'The line is not one JSON object: correct it.'"))
     for column in feed.columns:
         if column.name not in layout.cells:
-            value = "NULL" if column.default is None else text_literal(column.default)
-            values.append(f'CAST({value} AS {SQL_TYPE_OF[column.kind]}) AS "{column.name}"')
+            values.append(f'{_default(column)} AS "{column.name}"')
             continue
         text = f'"text of {column.name}"'
         cell = trimmed(layout.cells[column.name])
@@ -194,6 +209,11 @@ def _columns(layout: Layout, feed: FeedContract, reading: Reading) -> tuple[list
         values.append(f'{typed.value} AS "{column.name}"')
         problems += typed.problems
     return texts, values, problems
+
+
+def _default(column: FeedColumn) -> str:
+    value = "NULL" if column.default is None else text_literal(column.default)
+    return f"CAST({value} AS {SQL_TYPE_OF[column.kind]})"
 
 
 def _business_day(feed: FeedContract, sender: _Sender) -> str:

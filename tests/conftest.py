@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from mrs_resources.log_store import LogStore
+
+os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
 
 
 class SteppingClock:

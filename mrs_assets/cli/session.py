@@ -14,7 +14,7 @@ import dagster as dg
 from mrs_assets.contracts.settings import Settings, load_settings
 from mrs_resources.warehouse import Warehouse
 
-INSTANCE_SETTINGS = Path("dagster.yaml")
+INSTANCE_SETTINGS = Path(__file__).with_name("dagster.yaml")
 
 
 def open_settings() -> tuple[Settings, Warehouse]:
@@ -28,7 +28,7 @@ def dagster_home(settings: Settings) -> Path:
     """Dagster's home below MRS_HOME, made with the project's instance settings where it does not exist."""
     home = Path(os.environ.get("DAGSTER_HOME") or settings.home / "dagster")
     home.mkdir(parents=True, exist_ok=True)
-    if not (home / "dagster.yaml").exists() and INSTANCE_SETTINGS.exists():
+    if not (home / "dagster.yaml").exists():
         shutil.copy(INSTANCE_SETTINGS, home / "dagster.yaml")
     return home
 

@@ -60,7 +60,13 @@ def _reports(inputs: Inputs) -> pl.DataFrame:
     causes = (
         inputs["attributed"]
         .drop_nulls("confidence_score")
-        .select(*same, cause="proposed_cause", category="proposed_cause_category", confidence="confidence_score")
+        .select(
+            *same,
+            cause="proposed_cause",
+            category="proposed_cause_category",
+            confidence="confidence_score",
+            cause_missed="degraded_reasons",
+        )
     )
     regions = inputs["stores"].select("retailer", "store_id", "region")
     reports = inputs["detected"].with_columns(onset="first_detected_from", active=pl.col("window_end").is_null())
@@ -156,9 +162,14 @@ def _superseded(rows: pl.DataFrame, previous: pl.DataFrame) -> pl.DataFrame:
 
 
 def _events(members: pl.DataFrame, states: pl.DataFrame, scope: Scope) -> pl.DataFrame:
-    """Events with a row at their moment. The day is the latest of those rows', whoever computes it."""
+    """Events with a row at their moment. The day is the latest of those rows', whoever computes it.
+
+    An event whose leading cause rests on proposals that missed an input says so.
+    """
+    nothing = pl.lit([], dtype=pl.List(pl.String))
     days = (
         members.with_columns(**_degraded())
+        .with_columns(pl.concat_list("degraded_reasons", pl.col("cause_missed").fill_null(nothing)))
         .group_by("group")
         .agg(
             business_day=pl.col("business_day").max(),

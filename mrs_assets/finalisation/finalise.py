@@ -17,20 +17,20 @@ DATA_CORRECTION = "data correction"
 _INSTANT = pl.Datetime("us", "UTC")
 _SAID = pl.Schema(
     {
-        "report_id": pl.String,
+        "report_id": pl.String(),
         "ui_window_start": _INSTANT,
         "ui_window_end": _INSTANT,
-        "ui_report_group_id": pl.String,
-        "ui_cluster_name": pl.String,
-        "ui_cause": pl.String,
-        "ui_category": pl.String,
-        "approved_cause": pl.String,
-        "final_decision": pl.String,
-        "annotation_id": pl.String,
+        "ui_report_group_id": pl.String(),
+        "ui_cluster_name": pl.String(),
+        "ui_cause": pl.String(),
+        "ui_category": pl.String(),
+        "approved_cause": pl.String(),
+        "final_decision": pl.String(),
+        "annotation_id": pl.String(),
         "finalized_at": _INSTANT,
-        "review_state": pl.String,
-        "evidence_count": pl.Int64,
-        "issues": pl.List(pl.String),
+        "review_state": pl.String(),
+        "evidence_count": pl.Int64(),
+        "issues": pl.List(pl.String()),
     }
 )
 

@@ -11,11 +11,11 @@ from mrs_assets.contracts.logs.cohorted import COHORTED
 from mrs_assets.contracts.logs.edits import USER_EDITS, USER_EVENT_EDITS
 from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.hydration.events_sql import U
-from mrs_assets.hydration.moves_sql import event_moves_sql, event_reach_sql, report_moves_sql
+from mrs_assets.hydration.moves_sql import event_heard_sql, event_moves_sql, event_reach_sql, report_moves_sql
 from mrs_assets.hydration.newest import LogRow, newest_row_sql
 from mrs_assets.hydration.precedence import REPORT_LOGS, F
 from mrs_assets.hydration.reports_sql import MACHINE_LOGS, machine_sql, reports_sql
-from mrs_assets.hydration.standing_sql import standing_sql
+from mrs_assets.hydration.standing_sql import heard_sql, standing_sql
 
 READS = (*(row.contract for row in REPORT_LOGS), USER_EDITS, USER_EVENT_EDITS)
 """Every log that the statements name."""
@@ -44,11 +44,12 @@ IN_SCOPE = " UNION ".join(_in_scope(log) for log in MACHINE_LOGS)
 _WRITTEN = f"SELECT report_id, max(written_at) AS written_at FROM {FINALISED.name} WHERE run_id = $run_id GROUP BY ALL"
 _REPORT_MOVES = report_moves_sql(f"SELECT report_id FROM {USER_EDITS.name} WHERE run_id = $run_id")
 
+_WORDS = heard_sql(_T, "report_id", "run_id = $run_id AND ($retailer IS NULL OR retailer = $retailer)")
+
 NEWLY_EDITED = (
-    f"WITH RECURSIVE {', '.join(_REPORT_MOVES)}, written AS ({_WRITTEN}) "
-    f"SELECT DISTINCT m.current AS report_id FROM {USER_EDITS.name} u JOIN report_moves m ON m.former = u.report_id "
-    "LEFT JOIN written w ON w.report_id = m.current WHERE u.run_id = $run_id "
-    "AND ($retailer IS NULL OR u.retailer = $retailer) AND (w.written_at IS NULL OR u.written_at > w.written_at)"
+    f"WITH RECURSIVE {', '.join([*_REPORT_MOVES, *_WORDS])}, written AS ({_WRITTEN}) "
+    "SELECT DISTINCT m.current AS report_id FROM t_heard h JOIN report_moves m ON m.former = h.subject "
+    "LEFT JOIN written w ON w.report_id = m.current WHERE w.written_at IS NULL OR h.written_at > w.written_at"
 )
 """Reports with an action that is newer than their record."""
 
@@ -66,9 +67,8 @@ _EVENT_PARTS = [
 ]
 
 IN_NEWLY_EDITED_EVENTS = (
-    f"WITH RECURSIVE {', '.join(_EVENT_PARTS)}, written AS ({_WRITTEN}), "
-    "heard AS (SELECT r.subject, max(u.written_at) AS written_at FROM u JOIN u_reach r USING (annotation_id) "
-    "GROUP BY r.subject) "
+    f"WITH RECURSIVE {', '.join([*_EVENT_PARTS, *heard_sql(U, 'report_group_id')])}, written AS ({_WRITTEN}), "
+    f"{event_heard_sql(U.alias)} "
     "SELECT DISTINCT r.report_id FROM reports r JOIN heard h ON h.subject = r.report_group_id "
     "LEFT JOIN written w ON w.report_id = r.report_id WHERE w.written_at IS NULL OR h.written_at > w.written_at"
 )

@@ -6,16 +6,20 @@ from mrs_assets.contracts.logs.attributed import CAUSE_CATEGORIES
 from mrs_assets.contracts.logs.edits import USER_EVENT_EDITS
 from mrs_assets.contracts.logs.events import EVENTS
 from mrs_assets.contracts.views import MINORITY_EVENTS
-from mrs_assets.hydration.moves_sql import event_moves_sql, event_reach_sql
+from mrs_assets.hydration.moves_sql import event_heard_sql, event_moves_sql, event_reach_sql
 from mrs_assets.hydration.newest import LogRow, listed, newest_row_sql
 from mrs_assets.hydration.reports_sql import reports_sql
-from mrs_assets.hydration.standing_sql import standing_sql
+from mrs_assets.hydration.standing_sql import heard_sql, standing_sql
 
 V = LogRow("v", EVENTS, "report_group_id", ("tick",))
 GONE = LogRow("gone", EVENTS, "report_group_id", ("tick",))
 U = LogRow("u", USER_EVENT_EDITS, "annotation_id")
 
 _CATEGORIES = ", ".join("'" + category.replace("'", "''") + "'" for category in CAUSE_CATEGORIES)
+_DECIDES = (
+    "action IN ('approve', 'reject', 'defer', 'reopen') "
+    "OR (action = 'edit' AND field IN ('final_cause', 'final_cause_category'))"
+)
 _WHEN_SAID = "row(user_role <> 'system', acted_at, annotation_id)"
 _VALID_VALUE = {
     "final_cause": "length(trim(value)) BETWEEN 1 AND 256",
@@ -121,15 +125,14 @@ def _said() -> list[str]:
         "verdicts AS (SELECT subject, "
         "arg_max(struct_pack(act := action, role := user_role, id := annotation_id, at := acted_at, "
         f"seen := CASE WHEN action = 'approve' THEN value END), {_WHEN_SAID}) "
-        "FILTER (action IN ('approve', 'reject', 'defer', 'reopen') OR (action = 'edit' AND field LIKE 'final_%')) AS w, "
-        f"arg_max(action, {_WHEN_SAID}) FILTER (action IN ('approve', 'reject', 'defer', 'reopen', 'request_review') "
-        "OR (action = 'edit' AND field LIKE 'final_%')) AS state, "
+        f"FILTER ({_DECIDES}) AS w, "
+        f"arg_max(action, {_WHEN_SAID}) FILTER (action = 'request_review' OR {_DECIDES}) AS state, "
         f"{set_now['final_cause']} AS cause, {set_now['final_cause_category']} AS category, "
         f"{set_now['cohort_name']} AS name, "
         "count(*) FILTER (action = 'add_evidence') AS evidence_count FROM in_effect GROUP BY subject)",
-        "heard AS (SELECT r.subject, max(u.written_at) AS known_at FROM u JOIN u_reach r USING (annotation_id) "
-        "GROUP BY r.subject)",
-        "said AS (SELECT h.subject AS report_group_id, h.known_at, "
+        *heard_sql(U, "report_group_id"),
+        event_heard_sql(U.alias),
+        "said AS (SELECT h.subject AS report_group_id, h.written_at AS known_at, "
         "CASE w.act WHEN 'approve' THEN CASE WHEN w.role = 'system' THEN 'auto_approved' ELSE 'approved' END "
         "WHEN 'reject' THEN 'rejected' WHEN 'defer' THEN 'deferred' WHEN 'edit' THEN 'edited' END AS decision, "
         "CASE WHEN w.act <> 'reopen' THEN w.id END AS decided_by, "

@@ -6,15 +6,17 @@ from mrs_assets.contracts.logs.cohorted import COHORTED
 from mrs_assets.contracts.logs.edits import USER_EVENT_EDITS
 from mrs_assets.contracts.logs.events import EVENTS
 from mrs_assets.contracts.views import MINORITY_EVENTS, MINORITY_REPORTS, Fold
-from mrs_assets.hydration.events_sql import events_sql
+from mrs_assets.hydration.events_sql import U, events_sql
 from mrs_assets.hydration.precedence import REPORT_LOGS
 from mrs_assets.hydration.reports_sql import reports_sql
+from mrs_assets.hydration.standing_sql import heard_sql
 
 _REPORTS, _EVENTS = MINORITY_REPORTS.name, MINORITY_EVENTS.name
 _TOUCHED_REPORTS = f"SELECT report_id FROM touched_{_REPORTS}"
 _TOUCHED_EVENTS = f"SELECT report_group_id FROM touched_{_EVENTS}"
 _NEW = "run_id = $run_id AND written_at > $since"
-_NEWLY_EDITED = f"SELECT report_group_id FROM {USER_EVENT_EDITS.name} WHERE {_NEW}"
+_HEARD = f"WITH RECURSIVE {', '.join(heard_sql(U, 'report_group_id', 'run_id = $run_id'))}"
+_NEWLY_EDITED = "SELECT subject FROM u_heard WHERE written_at > $since"
 
 REPORTS_FOLD = Fold(
     view=MINORITY_REPORTS,
@@ -34,8 +36,8 @@ EVENTS_FOLD = Fold(
     refresh=events_sql(reports=_REPORTS, limited_to=_TOUCHED_EVENTS),
     touched={
         EVENTS.name: f"SELECT DISTINCT report_group_id FROM {EVENTS.name} WHERE {_NEW}",
-        USER_EVENT_EDITS.name: f"{_NEWLY_EDITED} UNION SELECT r.report_group_id FROM {COHORTED.name} h "
-        f"JOIN {_REPORTS} r USING (report_id) "
+        USER_EVENT_EDITS.name: f"{_HEARD} SELECT subject AS report_group_id FROM ({_NEWLY_EDITED}) UNION "
+        f"SELECT r.report_group_id FROM {COHORTED.name} h JOIN {_REPORTS} r USING (report_id) "
         f"WHERE h.run_id = $run_id AND h.report_group_id IN ({_NEWLY_EDITED}) AND r.report_group_id IS NOT NULL",
     },
     touched_by_views=f"SELECT report_group_id FROM {COHORTED.name} WHERE run_id = $run_id "

@@ -55,3 +55,15 @@ def report_moves_sql(edited: str) -> list[str]:
         f"report_moves AS (SELECT DISTINCT report_id AS former, report_id AS current FROM ({edited}) UNION "
         "SELECT m.former, r.report_id FROM report_moves m JOIN replacements r ON r.supersedes = m.current)",
     ]
+
+
+def event_heard_sql(actions: str) -> str:
+    """Common table expression `heard` (subject, written_at): the newest word on each event and on its former ones.
+
+    Reads `<actions>_heard` and `event_moves`.
+    """
+    return (
+        "heard AS (SELECT coalesce(m.current, h.subject) AS subject, max(h.written_at) AS written_at "
+        f"FROM {actions}_heard h LEFT JOIN event_moves m ON m.former = h.subject GROUP BY ALL UNION "
+        f"SELECT h.subject, h.written_at FROM {actions}_heard h SEMI JOIN event_moves m ON m.former = h.subject)"
+    )

@@ -74,8 +74,8 @@ def newest_row_sql(row: LogRow, *, limited_to: str | None = None, withdrawn_too:
 def _place(row: LogRow, prefix: str = "") -> str:
     """One whole number per row that rises with what orders a subject's rows, the version last.
 
-    Comparing numbers takes half the time of comparing structs. Versions and rounds stay below 2³¹, and 128 bits hold two of them
-    and an instant.
+    Comparing numbers takes half the time of comparing structs. Versions and rounds stay below 2³¹, and
+    128 bits hold two of them and an instant.
     """
     place = ""
     for column in (*row.newest_by, "version"):

@@ -1,4 +1,4 @@
-"""What retailers really send: every oddity ends as a row, a duplicate or a dead letter with a reason, never as a guess."""
+"""What retailers really send: every oddity ends as a row, a duplicate or a dead letter, never as a guess."""
 
 from __future__ import annotations
 

@@ -219,6 +219,16 @@ def test_an_edit_follows_a_report_that_a_correction_replaced(tx: Transaction) ->
     assert record(tx, 1)["resolution_reason"] == "data correction"
 
 
+def test_a_misdirected_undo_reaches_the_report_of_what_it_takes_back(tx: Transaction) -> None:
+    stages(tx, n=1)
+    stages(tx, n=2)
+    said(tx, "a1", "approve", n=1)
+    finalised(tx)
+    said(tx, "a2", "undo", n=2, undoes="a1")
+    finalised(tx, LATER)
+    assert record(tx, 1)["final_decision"] is None
+
+
 def test_an_edit_of_a_report_that_never_was_invents_nothing(tx: Transaction) -> None:
     stages(tx, n=1)
     said(tx, "a1", "approve", n=99)

@@ -114,6 +114,18 @@ def test_a_verdict_and_its_undoing(tx: Transaction) -> None:
     assert event(tx)["final_cause"] == "Till fault"
 
 
+def test_a_corrected_or_misdirected_word_reaches_the_event_that_it_was_about(tx: Transaction) -> None:
+    put(tx, EVENTS, row(EVENTS, n=1), row(EVENTS, n=2))
+    said(tx, "a1", "approve", n=1)
+    assert event(tx, 1)["final_decision"] == "approved"
+    said(tx, "a2", "undo", n=2, undoes="a1")
+    assert event(tx, 1)["final_decision"] is None
+    said(tx, "a3", "approve", n=1)
+    assert event(tx, 1)["final_decision"] == "approved"
+    said(tx, "a3", "approve", n=2)
+    assert [event(tx, n)["final_decision"] for n in (1, 2)] == [None, "approved"]
+
+
 _actions = st.lists(
     st.tuples(
         st.sampled_from(["approve", "reject", "edit", "add_evidence", "request_review", "defer", "reopen", "clear"]),

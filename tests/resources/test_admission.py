@@ -160,6 +160,12 @@ def test_survey_says_which_days_a_file_speaks_of(door: Door) -> None:
     assert list(door.archive.scratch.iterdir()) == []
 
 
+def _parquet(frame: pl.DataFrame) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        frame.write_parquet(Path(folder) / "x")
+        return (Path(folder) / "x").read_bytes()
+
+
 KINDS = {
     "csv": lambda frame: frame.write_csv().encode(),
     "semicolons": lambda frame: frame.write_csv(separator=";").encode(),
@@ -175,14 +181,8 @@ KINDS = {
     "blank lines": lambda frame: frame.write_csv().replace("\n", "\n\n").encode(),
     "blank lines first": lambda frame: b"\n\n" + frame.write_csv().encode(),
     "ndjson": lambda frame: frame.write_ndjson().encode(),
-    "parquet": lambda frame: _parquet(frame),
+    "parquet": _parquet,
 }
-
-
-def _parquet(frame: pl.DataFrame) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        frame.write_parquet(Path(folder) / "x")
-        return (Path(folder) / "x").read_bytes()
 
 
 def _zstd(content: bytes) -> bytes:

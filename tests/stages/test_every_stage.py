@@ -109,7 +109,9 @@ def test_it_survives_without_anything_that_it_only_wants(stage: Stage, world: Wo
     inputs = inputs_of(world, stage)
     poorest = stage.compute(without(inputs, stage, set(stage.wants)))
     main = stage.writes[0]
-    assert set(poorest[main.name].select(main.key).rows()) == set(stage.compute(inputs)[main.name].select(main.key).rows())
+    assert set(poorest[main.name].select(main.key).rows()) == set(
+        stage.compute(inputs)[main.name].select(main.key).rows()
+    )
 
 
 @pytest.mark.parametrize("stage", [s for s in STAGES if not s.critical], ids=lambda s: s.name)

@@ -1,0 +1,158 @@
+"""The command line as a user types it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from mrs_assets.cli import main
+from mrs_assets.cli.app import app
+from tests.stories.test_one_anomaly import spike
+from tests.world import REPORTS_FROM, daily_sales
+
+FEEDS = f"""
+[retailers.acme]
+timezone = "Europe/London"
+currency = "GBP"
+reports_from = {REPORTS_FROM}
+[calendar]
+first_day = 2023-01-01
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli")
+    (folder / "feeds.toml").write_text(FEEDS)
+    inbox = folder / ".mrs" / "inbox" / "sales" / "acme"
+    inbox.mkdir(parents=True)
+    daily_sales(124, change=spike).write_csv(inbox / "sales.csv")
+    (inbox / "broken.csv").write_text("store_id,sku,ts,units\ns1,milk,soon,3\ns1,milk,2024-01-01,many\n")
+    return folder
+
+
+def mrs(home: Path, *arguments: str) -> tuple[int, str, str]:
+    before = Path.cwd()
+    os.chdir(home)
+    try:
+        result = CliRunner().invoke(app, list(arguments))
+    finally:
+        os.chdir(before)
+    return result.exit_code, result.stdout, result.stderr
+
+
+def rows(home: Path, *arguments: str) -> list[dict[str, object]]:
+    code, out, _ = mrs(home, *arguments, "--format", "json")
+    assert code == 0
+    found = json.loads(out)
+    assert isinstance(found, list)
+    return found
+
+
+@pytest.fixture(scope="module")
+def ticked(home: Path) -> Path:
+    code, out, err = mrs(home, "tick")
+    assert code == 0, err
+    assert "unified_sales_data" in out
+    return home
+
+
+def test_a_second_tick_says_that_nothing_is_new(ticked: Path) -> None:
+    code, _, err = mrs(ticked, "tick")
+    assert code == 0
+    assert "no log gained a row" in err
+
+
+def test_json_is_one_array_and_nothing_else(ticked: Path) -> None:
+    found = rows(ticked, "show", "reports", "--where", "sku = 'eggs'")
+    assert [r["store_id"] for r in found] == ["s2"]
+    assert str(found[0]["window_start"]).endswith("Z")
+
+
+def test_a_log_shows_every_row_and_only_the_true_ones_on_request(ticked: Path) -> None:
+    assert len(rows(ticked, "show", "MRDL")) >= len(rows(ticked, "show", "mrdl", "--live")) > 0
+
+
+def test_parquet_and_csv_read_back(ticked: Path) -> None:
+    _, out, _ = mrs(ticked, "show", "reports", "--format", "csv")
+    assert pl.read_csv(out.encode())["report_id"].str.starts_with("MR-").all()
+
+
+def test_explain_names_every_log_and_the_winning_source(ticked: Path) -> None:
+    report = str(rows(ticked, "show", "reports", "--limit", "1")[0]["report_id"])
+    code, out, err = mrs(ticked, "explain", report)
+    assert code == 0
+    for expected in ("minority_reports_detected_log", "minority_reports_finalised_log", "supplied by", "attribution"):
+        assert expected in out
+    assert "The numbers behind the cause" in err
+
+
+def test_dead_letters_are_grouped_and_shown_with_what_they_said(ticked: Path) -> None:
+    codes = {r["error_code"] for r in rows(ticked, "errors")}
+    assert codes == {"bad_timestamp", "not_a_number"}
+    payloads = " ".join(str(r["raw_payload"]) for r in rows(ticked, "errors", "unified_sales_data", "--rows"))
+    assert "soon" in payloads
+    assert "many" in payloads
+
+
+def test_health_counts_rows_per_log(ticked: Path) -> None:
+    code, out, _ = mrs(ticked, "health", "--json")
+    assert code == 0
+    assert {r["log"] for r in json.loads(out)} >= {"unified_sales_data", "minority_events_log"}
+
+
+def test_an_edit_waits_in_the_inbox_and_the_next_tick_applies_it(ticked: Path) -> None:
+    report = str(rows(ticked, "show", "reports", "--where", "sku = 'eggs'")[0]["report_id"])
+    code, _, _ = mrs(ticked, "edit", report, "approve", "--actor", "lewis", "--reason", "seen in the shop")
+    assert code == 0
+    assert "1 files wait" in mrs(ticked, "plan")[2]
+    assert mrs(ticked, "tick")[0] == 0
+    after = rows(ticked, "show", "reports", "--where", f"report_id = '{report}'")[0]
+    assert (after["final_decision"], after["source_used_final"]) == ("approved", "finalised")
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        ["show", "no_such_log"],
+        ["show", "reports", "--where", "nonsense ("],
+        ["show", "reports", "--where", "1 = 1); DROP TABLE minority_reports; --"],
+        ["show", "reports", "--as-of", "yesterday"],
+        ["explain", "MR-0"],
+        ["edit", "MR-0", "approve"],
+        ["models", "approve", "v0"],
+    ],
+    ids=" ".join,
+)
+def test_a_users_mistake_ends_in_words_and_exit_code_2(
+    mistake: list[str], ticked: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ticked)
+    monkeypatch.setattr("sys.argv", ["mrs", *mistake])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_setting_that_is_not_known_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "feeds.toml").write_text('[retailers.acme]\ntimezone = "Europe/Londn"\n')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["mrs", "tick"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+
+
+def test_reset_starts_every_view_clean_and_a_rebuild_brings_the_same_belief_back(ticked: Path) -> None:
+    before = rows(ticked, "show", "reports")
+    assert mrs(ticked, "reset", "--rebuild")[0] == 0
+    assert mrs(ticked, "tick")[0] == 0
+    after = rows(ticked, "show", "reports")
+    told = ("report_id", "impact_estimate", "window_end", "final_decision", "report_group_id")
+    assert [[r[c] for c in told] for r in after] == [[r[c] for c in told] for r in before]
