@@ -29,6 +29,8 @@ class Rows(pa.DataFrameModel):
     model_version: str = optional(description="Version of the model that computed the row; NULL where none did.")
 
     class Config:
+        """No column beyond those declared."""
+
         strict = True
 
 
