@@ -40,7 +40,7 @@ bench: $(READY) ## measure speed and size
 
 lock: $(READY) ## resolve the dependencies again
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-strip-extras --no-header --python-version 3.11 \
 	  --extra demo --extra dev --constraint constraints.in pyproject.toml --output-file requirements.lock
 
 clean:

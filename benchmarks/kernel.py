@@ -39,7 +39,7 @@ def _rows(first: int, last: int, changed_every: int = 0) -> str:
 
 def _offer(tx: Transaction, query: str) -> tuple[int, float]:
     began = time.perf_counter()
-    tx.kernel.offer(BASELINE, query)
+    tx.kernel.staging.offer(BASELINE, query)
     appended = tx.kernel.append(BASELINE, tx.run_id, ADDED, WRITER).appended
     return appended, time.perf_counter() - began
 

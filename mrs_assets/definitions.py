@@ -12,7 +12,7 @@ from mrs_assets.feed_asset import feed_asset
 from mrs_assets.feeds import FEED_DECLARATIONS
 from mrs_assets.graph import STAGES
 from mrs_assets.log_asset import log_spec, stage_asset
-from mrs_assets.model_asset import BASELINE_MODEL, baseline_model_asset
+from mrs_assets.model_asset import baseline_model_asset
 from mrs_assets.partitions import build_partitions
 from mrs_assets.state_assets import finalised_asset, hydrated_assets, published_asset
 from mrs_resources.warehouse import Warehouse
@@ -34,9 +34,7 @@ def build_definitions(settings: Settings, warehouse: Warehouse | None = None) ->
     books = [
         log_spec(ARRIVALS, partitions, description="Written by every feed's admission."),
         log_spec(REPLAY_PLANS, None, description="Written by the planner before a replay and at its end."),
-        log_spec(
-            MODEL_REGISTRY, None, description="Written by training and approval.", deps=[dg.AssetDep(BASELINE_MODEL)]
-        ),
+        log_spec(MODEL_REGISTRY, None, description="Written by training and approval."),
     ]
     graph = [*stages, *state]
     replay_job = dg.define_asset_job(

@@ -61,7 +61,8 @@ def admit_pending(
     retailers: Sequence[str],
     provenance: Provenance,
 ) -> list[Admitted]:
-    """Admit every pending file of a feed, in order of arrival, each in a transaction of its own."""
+    """Admit every file of a feed that waits in the inbox or the archive, in order of arrival, each atomically."""
+    warehouse.archive.collect(settings, warehouse.clock)
     with warehouse.store.transaction() as tx:
         waiting = pending_arrivals(tx, warehouse.archive, declaration.name, retailers)
     admitted = []

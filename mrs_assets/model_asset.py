@@ -1,4 +1,7 @@
-"""Training as assets, apart from the tick: an artefact, its figures, and an explicit approval."""
+"""Training as assets, apart from the tick: an artefact, its figures, and an explicit approval.
+
+The registry belongs to no run: a model that was approved stays in force when `mrs reset` advances the namespace.
+"""
 
 import json
 from collections.abc import Iterator
@@ -20,7 +23,7 @@ from mrs_assets.detection.baseline_stage import MODEL
 from mrs_assets.detection.training import train_baseline
 from mrs_assets.log_asset import OWNERS
 from mrs_resources.kernel import Provenance
-from mrs_resources.log_store import EVER, Transaction
+from mrs_resources.log_store import EVER, SYSTEM_RUN, Transaction
 from mrs_resources.model_store import active_model
 from mrs_resources.warehouse import Warehouse
 
@@ -53,6 +56,7 @@ def baseline_model_asset(settings: Settings) -> dg.AssetsDefinition:
         kinds={"scikitlearn"},
         description="Trained baseline: expected units from a series' own past, the calendar and promotions.",
         code_version=__version__,
+        backfill_policy=dg.BackfillPolicy.single_run(),
         pool="refresh",
     )
     def train(config: TrainingConfig, warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult[Any]:
@@ -95,7 +99,7 @@ def baseline_model_asset(settings: Settings) -> dg.AssetsDefinition:
 
 def approve(tx: Transaction, model_name: str, version: str, approved_by: str) -> None:
     """Put a version in force in place of the one before. Raises UserMistake where there is no such version."""
-    known = tx.live(MODEL_REGISTRY).filter(pl.col("model_name") == model_name)
+    known = tx.live(MODEL_REGISTRY, run_id=SYSTEM_RUN).filter(pl.col("model_name") == model_name)
     chosen = known.filter(pl.col("model_version_id") == version)
     if chosen.height == 0:
         versions = ", ".join(known["model_version_id"].to_list()) or "none"
@@ -116,10 +120,12 @@ def _in_force(tx: Transaction, model_name: str) -> Iterator[dict[str, object]]:
 
 def _register(tx: Transaction, row: dict[str, Any]) -> None:
     """Offer one version; a version that is known already keeps its approval."""
-    known = tx.live(MODEL_REGISTRY).filter(
+    known = tx.live(MODEL_REGISTRY, run_id=SYSTEM_RUN).filter(
         (pl.col("model_name") == row["model_name"]) & (pl.col("model_version_id") == row["model_version_id"])
     )
     if known.height and not row["is_active"] and "approved_by" not in row:
         return
     frame = pl.DataFrame([row])
-    tx.append(MODEL_REGISTRY, frame, replace(EVER, complete=False), Provenance(BASELINE_MODEL, __version__))
+    tx.append(
+        MODEL_REGISTRY, frame, replace(EVER, complete=False), Provenance(BASELINE_MODEL, __version__), run_id=SYSTEM_RUN
+    )

@@ -68,6 +68,7 @@ def hydrated_assets() -> dg.AssetsDefinition:
     @dg.multi_asset(
         name="hydrated",
         specs=[_view_spec(fold.view, [contract.name for contract in reads[fold.view.name]]) for fold in FOLDS],
+        backfill_policy=dg.BackfillPolicy.single_run(),
         pool="refresh",
     )
     def hydrate(warehouse: dg.ResourceParam[Warehouse]) -> Iterator[dg.MaterializeResult[Any]]:
@@ -97,6 +98,7 @@ def published_asset() -> dg.AssetsDefinition:
         kinds={"duckdb", "parquet"},
         description="Copy of the warehouse and Parquet of the current state, for readers: `published/` in MRS_HOME.",
         code_version=__version__,
+        backfill_policy=dg.BackfillPolicy.single_run(),
         pool="refresh",
     )
     def publish(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult[Any]:

@@ -20,9 +20,10 @@ from mrs_assets.contracts.logs.operations import DEMO_RUN_CONFIG
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
 from mrs_resources.archive import Archive, Arrival
+from mrs_resources.contract_sql import quoted
 from mrs_resources.feed_reading import ReadFile, read_file
 from mrs_resources.file_layout import path_literal, text_literal
-from mrs_resources.kernel import Appended, Provenance, quoted
+from mrs_resources.kernel import Appended, Provenance
 from mrs_resources.log_store import EVER, SYSTEM_RUN, Transaction
 
 Decision = Literal["new", "identical", "correction", "rejected"]
@@ -181,7 +182,7 @@ def _offer(tx: Transaction, arrival: Arrival, target: Target, read: ReadFile) ->
     condition = "error_code IS NULL"
     if target.only_with:
         condition += f" AND {read.absent.get(target.only_with, quoted([target.only_with]))} IS NOT NULL"
-    tx.kernel.offer(
+    tx.kernel.staging.offer(
         target.contract,
         f"SELECT {quoted([name for name in body if name not in constants])}, file_row_number + 1 AS ordinal "
         f"FROM read_parquet({path_literal(read.rows)}, file_row_number = true) WHERE {condition}",

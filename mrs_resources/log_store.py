@@ -17,7 +17,9 @@ from mrs_assets.contracts.logs.operations import DEMO_RUN_CONFIG
 from mrs_assets.contracts.scope import Scope
 from mrs_resources.backend import FileBackend
 from mrs_resources.clock import Clock, utc_now
-from mrs_resources.kernel import DEAD_LETTER, Appended, Kernel, Provenance, quoted, same_key, scope_sql
+from mrs_resources.contract_sql import quoted, same_key, scope_sql
+from mrs_resources.kernel import Appended, Kernel, Provenance
+from mrs_resources.staging import DEAD_LETTER
 
 FIRST_RUN = "run-0001"
 SYSTEM_RUN = "system"
@@ -64,7 +66,7 @@ class Transaction:
         refused = _as_dead_letters(contract, bad, provenance.source)
         letters = refused if dead_letters is None else pl.concat([dead_letters.cast(DEAD_LETTER), refused])
         self.connection.register("frame", good)
-        self.kernel.offer(contract, "SELECT *, NULL::BIGINT AS ordinal FROM frame")
+        self.kernel.staging.offer(contract, "SELECT *, NULL::BIGINT AS ordinal FROM frame")
         self.connection.unregister("frame")
         return self.kernel.append(contract, run_id or self.run_id, scope, provenance, letters)
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from mrs_assets.contracts.errors import MrsError
 from mrs_assets.contracts.logs.model_registry import MODEL_REGISTRY
-from mrs_resources.log_store import Transaction
+from mrs_resources.log_store import SYSTEM_RUN, Transaction
 
 
 class ArtefactMissing(MrsError):
@@ -49,6 +49,6 @@ class ModelStore:
 
 def active_model(tx: Transaction, model_name: str) -> dict[str, object] | None:
     """The registry's row of the version in force, or None where nobody ever activated one."""
-    rows = tx.live(MODEL_REGISTRY).filter((pl.col("model_name") == model_name) & pl.col("is_active"))
+    rows = tx.live(MODEL_REGISTRY, run_id=SYSTEM_RUN).filter((pl.col("model_name") == model_name) & pl.col("is_active"))
     rows = rows.sort("approved_at", "model_version_id", descending=True)
     return rows.row(0, named=True) if rows.height else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
-from mrs_resources.kernel import quoted, same_key
+from mrs_resources.contract_sql import quoted, same_key
 
 _SERIES_COLUMNS = [
     c

@@ -16,6 +16,7 @@ from mrs_assets.contracts.errors import UserMistake
 from mrs_assets.contracts.logs.edits import ACTIONS, ROLES
 from mrs_assets.contracts.logs.model_registry import MODEL_REGISTRY
 from mrs_assets.hydration.folds import FOLDS
+from mrs_resources.log_store import SYSTEM_RUN
 from mrs_resources.reader import SnapshotReader
 
 models_app = typer.Typer(help="Trained models: train, list, approve.", no_args_is_help=True)
@@ -40,6 +41,8 @@ def edit(
     known = SnapshotReader(settings.home, FOLDS).show(view).filter(pl.col(key) == subject)
     if known.height == 0:
         raise UserMistake(f"There is no {subject} among the {view}.", remedy=f"`mrs show {view}` lists them.")
+    if action == "approve" and view == "reports" and value is None:
+        value = known["proposed_cause"][0]  # what was seen, should the machine change its mind
     annotation_id = str(uuid.uuid4())
     entry = {
         "annotation_id": annotation_id,
@@ -70,7 +73,7 @@ def list_models(
     """Show every trained version and which is in force."""
     _, warehouse = open_settings()
     with warehouse.store.transaction() as tx:
-        rows = tx.live(MODEL_REGISTRY)
+        rows = tx.live(MODEL_REGISTRY, run_id=SYSTEM_RUN)
     columns = [
         "model_name",
         "model_version_id",

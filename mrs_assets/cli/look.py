@@ -31,6 +31,7 @@ REPORT_COLUMNS = {
     "final_cause": "cause",
     "final_confidence": "confidence",
     "report_status": "status",
+    "resolution_reason": "ended because",
 }
 EVENT_COLUMNS = {
     "report_group_id": "event",

@@ -19,6 +19,8 @@ from mrs_assets.cli.look import print_events
 from mrs_assets.cli.output import print_table, say
 from mrs_assets.cli.session import dagster_home, dagster_instance, open_settings
 from mrs_assets.contracts.settings import Settings
+from mrs_assets.hydration.folds import FOLDS
+from mrs_resources.hydrator import Hydrator
 from mrs_resources.kernel import Provenance
 from mrs_resources.warehouse import Warehouse
 
@@ -95,6 +97,8 @@ def reset(
         arrivals_from = datetime(1970, 1, 1, tzinfo=UTC) if rebuild else tx.now
         tx.start_run(f"run-{number:04d}", arrivals_from, Provenance("mrs reset", __version__))
         said = f"Views now read {tx.run_id}. "
+        Hydrator(FOLDS).refresh(tx)
+    warehouse.publisher.publish()
     say(said + ("The next tick rebuilds it from the archive." if rebuild else "Earlier runs stay in the logs."))
 
 

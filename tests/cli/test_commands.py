@@ -152,6 +152,7 @@ def test_a_setting_that_is_not_known_is_named(tmp_path: Path, monkeypatch: pytes
 def test_reset_starts_every_view_clean_and_a_rebuild_brings_the_same_belief_back(ticked: Path) -> None:
     before = rows(ticked, "show", "reports")
     assert mrs(ticked, "reset", "--rebuild")[0] == 0
+    assert rows(ticked, "show", "reports") == []
     assert mrs(ticked, "tick")[0] == 0
     after = rows(ticked, "show", "reports")
     told = ("report_id", "impact_estimate", "window_end", "final_decision", "report_group_id")

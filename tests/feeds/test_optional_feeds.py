@@ -13,6 +13,7 @@ import pytest
 from mrs_assets.contracts.feed import FeedColumn
 from mrs_assets.contracts.logs.context import CAMPAIGNS, CONTEXTUAL_EVENTS, PROMOTIONS, STORES
 from mrs_assets.contracts.logs.edits import USER_EDITS, USER_EVENT_EDITS
+from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import FEEDS
 from mrs_assets.feeds import FEED_DECLARATIONS
 from tests.feeds.door import Door
@@ -201,3 +202,19 @@ def test_impossible_edits_are_refused_and_kept(door: Door, change: dict[str, Any
     assert letter["error_code"] == code
     assert json.loads(letter["raw_payload"]) == edit(**change)
     assert letter["report_id"] == edit(**change)["report_id"]
+
+
+def test_a_campaign_that_moves_to_another_month_leaves_the_old_one(door: Door) -> None:
+    door.send("campaign_id,start_day,end_day\nc,2024-03-01,2024-03-07\n", "campaigns")
+    moved = door.send("campaign_id,start_day,end_day\nc,2024-05-01,2024-05-07\n", "campaigns")
+    assert (moved.decision, moved.accepted) == ("correction", 1)
+    assert moved.days == (date(2024, 3, 1), date(2024, 5, 1)), "both months are to be recomputed"
+    march, may = Scope(date(2024, 3, 1), date(2024, 3, 31)), Scope(date(2024, 5, 1), date(2024, 5, 31))
+    with door.store.transaction() as tx:
+        assert tx.live(CAMPAIGNS, march).is_empty()
+        assert tx.live(CAMPAIGNS, may)["start_day"].to_list() == [date(2024, 5, 1)]
+        assert tx.live(CAMPAIGNS)["start_day"].to_list() == [date(2024, 5, 1)]
+        history = tx.history(CAMPAIGNS)
+    assert history["version"].to_list() == [1, 2, 3]
+    assert history["is_retracted"].to_list() == [False, True, False]
+    assert door.send("campaign_id,start_day,end_day\nc,2024-05-01,2024-05-07\n", "campaigns").decision == "identical"

@@ -234,6 +234,7 @@ def test_every_kind_of_file_says_the_same(door: Door, kind: str, packed: str) ->
         (b'[{"store_id": "s"}]', "json_array"),
         (b"store_id,sku,ts\ns,a,2024-03-01\n", "missing_columns"),
     ],
+    ids=lambda value: value if isinstance(value, str) else f"{len(value)} bytes",
 )
 def test_what_cannot_be_used_at_all_is_rejected_with_a_reason(door: Door, content: bytes, code: str) -> None:
     admitted = door.send(content)

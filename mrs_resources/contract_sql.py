@@ -1,0 +1,60 @@
+"""SQL that follows from a contract: column lists, key comparison, content hash, scope. Nothing is executed here."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from mrs_assets.contracts.contract import Contract
+from mrs_assets.contracts.scope import Scope
+
+
+def quoted(columns: tuple[str, ...] | list[str], alias: str = "") -> str:
+    """Column names of a contract as SQL, with a table alias."""
+    prefix = f"{alias}." if alias else ""
+    return ", ".join(f'{prefix}"{c}"' for c in columns)
+
+
+def same_key(contract: Contract, left: str, right: str) -> str:
+    """SQL condition: two rows have the same key."""
+    return " AND ".join(f'{left}."{c}" = {right}."{c}"' for c in contract.key)
+
+
+def row_hash_sql(contract: Contract) -> str:
+    """SQL expression of the content hash: MD5 over the hashed columns as text.
+
+    Text is prefixed by its length and NULL is written as a lone `~`, so that no two different rows read the same.
+    Instants are microseconds since 1970, which costs a sixth of writing them as dates.
+    """
+    parts = []
+    for column in contract.hashed:
+        moment = isinstance(contract.body[column], pl.Datetime)
+        text = f"CAST({f'epoch_us({chr(34)}{column}{chr(34)})' if moment else quoted([column])} AS VARCHAR)"
+        if contract.body[column] in (pl.String(), pl.List(pl.String)):
+            text = f"length({text}) || ':' || {text}"
+        parts.append(f"coalesce({text}, '~')")
+    return f"md5(concat_ws('|', {', '.join(parts)}))"
+
+
+def scope_sql(scope: Scope, contract: Contract, run_id: str) -> tuple[str, list[object]]:
+    """SQL condition and parameters that select a scope's rows of one namespace."""
+    conditions, values = ["run_id = ?", "business_day BETWEEN ? AND ?"], [run_id, scope.first_day, scope.last_day]
+    parameters: list[object] = [*values]
+    if scope.retailer is not None:
+        conditions.append("retailer = ?")
+        parameters.append(scope.retailer)
+    if scope.stores is not None and "store_id" in contract.body:
+        conditions.append("store_id IN (SELECT unnest(?))")
+        parameters.append(list(scope.stores))
+    return " AND ".join(conditions), parameters
+
+
+def place_in_batch(contract: Contract) -> str:
+    """SQL: microseconds that a row is written after its batch began.
+
+    A report has one row per tick. Rows of later ticks are written later, so that (report_id, written_at, version,
+    store_id, sku) tells them apart.
+    """
+    rest = [c for c in contract.key if c != "report_id"]
+    if "report_id" not in contract.key or not rest:
+        return "0"
+    return f"dense_rank() OVER (ORDER BY {quoted(rest, 'o')}) - 1"
