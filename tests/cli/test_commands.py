@@ -113,7 +113,7 @@ def test_an_edit_waits_in_the_inbox_and_the_next_tick_applies_it(ticked: Path) -
     assert "1 files wait" in mrs(ticked, "plan")[2]
     assert mrs(ticked, "tick")[0] == 0
     after = rows(ticked, "show", "reports", "--where", f"report_id = '{report}'")[0]
-    assert (after["final_decision"], after["source_used_final"]) == ("approved", "finalised")
+    assert (after["final_decision"], after["source_used_final"]) == ("approved", "ui")
 
 
 @pytest.mark.parametrize(
