@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import dagster as dg
 
 from mrs_assets.contracts.logs.arrivals import ARRIVALS
@@ -27,6 +29,8 @@ def build_definitions(settings: Settings, warehouse: Warehouse | None = None) ->
         settings: what `feeds.toml` says.
         warehouse: where rows go; the home of the settings when absent.
     """
+    # Unpartitioned assets need a policy to be part of a range run; Dagster calls the parameter beta.
+    warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy.*")
     partitions = build_partitions(settings)
     feeds = [feed_asset(feed, settings, partitions) for feed in FEED_DECLARATIONS.values()]
     stages = [stage_asset(stage, settings, partitions) for stage in STAGES]

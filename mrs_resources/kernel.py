@@ -99,7 +99,6 @@ class Kernel:
         self.connection = connection
         self.staging = Staging(connection)
         self._now = now
-        self._batches = 0
         connection.execute(f"CREATE TABLE IF NOT EXISTS append_batches ({BATCHES_DDL})")
 
     def ensure(self, contract: Contract) -> None:

@@ -9,6 +9,8 @@ import pytest
 from mrs_resources.log_store import LogStore
 
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
+for setting in ("MRS_HOME", "MRS_FEEDS", "DAGSTER_HOME"):
+    os.environ.pop(setting, None)  # a test never touches the home of whoever runs it
 
 
 class SteppingClock:
