@@ -21,10 +21,19 @@ from mrs_assets.contracts.views import MINORITY_EVENTS, MINORITY_REPORTS, View
 from mrs_assets.finalisation.asset_body import finalise_scope
 from mrs_assets.graph import PUBLISHED
 from mrs_assets.hydration.folds import FOLDS
-from mrs_assets.log_asset import OWNERS, column_schema, log_spec, stores_asked, summary, tell_partitions
+from mrs_assets.log_asset import (
+    OWNERS,
+    column_schema,
+    log_spec,
+    picture_metadata,
+    stores_asked,
+    summary,
+    tell_partitions,
+)
 from mrs_assets.partitions import scopes_of
 from mrs_assets.planning.ledger import finish
 from mrs_assets.planning.run_tags import PLAN_TAG
+from mrs_assets.state_picture import most_severe_picture
 from mrs_resources.hydrator import Hydrator
 from mrs_resources.kernel import Provenance
 from mrs_resources.warehouse import Warehouse
@@ -60,7 +69,7 @@ def finalised_asset(settings: Settings, partitions: dg.MultiPartitionsDefinition
     return finalise
 
 
-def hydrated_assets() -> dg.AssetsDefinition:
+def hydrated_assets(settings: Settings) -> dg.AssetsDefinition:
     """`minority_reports` and `minority_events`: the logs folded into one current state."""
     reads = {MINORITY_REPORTS.name: [FINALISED, DETECTED, CLUSTERED, ATTRIBUTED, COHORTED]}
     reads[MINORITY_EVENTS.name] = [EVENTS, COHORTED, FINALISED, USER_EVENT_EDITS]
@@ -74,11 +83,13 @@ def hydrated_assets() -> dg.AssetsDefinition:
     def hydrate(warehouse: dg.ResourceParam[Warehouse]) -> Iterator[dg.MaterializeResult[Any]]:
         with warehouse.store.transaction() as tx:
             refreshed = Hydrator(FOLDS).refresh(tx)
+            picture = most_severe_picture(tx, settings)
         for view in refreshed.views:
-            metadata = {"rows": view.rows, "recomputed": view.recomputed, "changed": view.changed}
-            yield dg.MaterializeResult(
-                asset_key=view.view, metadata=metadata | {"run_id": refreshed.run_id, "rebuilt": view.rebuilt}
-            )
+            metadata: dict[str, Any] = {"rows": view.rows, "recomputed": view.recomputed, "changed": view.changed}
+            metadata |= {"run_id": refreshed.run_id, "rebuilt": view.rebuilt}
+            if picture:
+                metadata["most_severe_report"] = picture_metadata(picture)
+            yield dg.MaterializeResult(asset_key=view.view, metadata=metadata)
 
     return hydrate
 
