@@ -1,6 +1,6 @@
 """The boundary: turns a declared stage into a Dagster asset with lineage, checks, metadata and a picture.
 
-One run materialises a rectangle of days × one retailer. What the stage computes is in `stage_run`; here it is told to
+One run materialises a rectangle of days × one retailer. What the stage computes is in `boundary`; here it is told to
 Dagster: which partitions changed, what was missing (a failing WARN check, the run stays green), what broke the
 contract (a failing ERROR check).
 """
@@ -14,13 +14,13 @@ from typing import Any
 import dagster as dg
 
 from mrs_assets import __version__
+from mrs_assets.boundary.stage_run import StageRun, StageRunner
 from mrs_assets.contracts.columns import SQL_TYPES
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.stage import Stage
 from mrs_assets.contracts.views import View
 from mrs_assets.partitions import partition_key, scopes_of
-from mrs_assets.stage_run import StageRun, StageRunner
 from mrs_resources.kernel import Appended, Provenance
 from mrs_resources.warehouse import Warehouse
 
@@ -75,7 +75,7 @@ def stage_asset(stage: Stage, settings: Settings, partitions: dg.MultiPartitions
         )
         for contract in stage.writes
     ]
-    checks = [check for contract in stage.writes for check in _check_specs(contract)]
+    checks = [check for contract in stage.writes for check in _check_specs(stage, contract)]
 
     @dg.multi_asset(
         name=stage.name,
@@ -98,7 +98,7 @@ def stage_asset(stage: Stage, settings: Settings, partitions: dg.MultiPartitions
                 picture = {"picture": picture_metadata(pictures[0])}
                 context.add_asset_metadata(picture, asset_key=contract.name, partition_key=keys[-1])
             yield dg.MaterializeResult(asset_key=contract.name, metadata=summary(results) | _run_metadata(runs))
-            yield from _check_results(contract, results, runs)
+            yield from _check_results(stage, contract, results, runs)
 
     return run_stage
 
@@ -145,24 +145,26 @@ def picture_metadata(png: bytes) -> dg.MetadataValue:
 def _run_metadata(runs: list[StageRun]) -> dict[str, Any]:
     return {
         "degraded_reasons": sorted({reason for run in runs for reason in run.missing.values()}),
+        "unexpected_index": sum(run.unexpected for run in runs),
         "stage_seconds": round(sum(run.seconds for run in runs), 3),
     }
 
 
-def _check_specs(contract: Contract) -> list[dg.AssetCheckSpec]:
-    return [
-        dg.AssetCheckSpec(
-            "ran_on_all_inputs", asset=contract.name, description="Every configured input was there and the stage ran."
-        ),
-        dg.AssetCheckSpec(
-            "keeps_its_contract", asset=contract.name, description="No row of ours was refused by the log's contract."
-        ),
-    ]
+def _check_specs(stage: Stage, contract: Contract) -> list[dg.AssetCheckSpec]:
+    told = {
+        "ran_on_all_inputs": "Every configured input was there and the stage ran.",
+        "keeps_its_contract": "No row of ours was refused by the log's contract.",
+    }
+    if stage.answers is not None and contract is stage.writes[0]:
+        told["answers_what_was_asked"] = "Every row that came back belongs to a row that was asked about."
+    return [dg.AssetCheckSpec(name, asset=contract.name, description=words) for name, words in told.items()]
 
 
-def _check_results(contract: Contract, results: list[Appended], runs: list[StageRun]) -> Iterator[dg.AssetCheckResult]:
+def _check_results(
+    stage: Stage, contract: Contract, results: list[Appended], runs: list[StageRun]
+) -> Iterator[dg.AssetCheckResult]:
     missing = {name: reason for run in runs for name, reason in run.missing.items()}
-    failures = [run.failure for run in runs if run.failure]
+    failures = [failure for run in runs for failure in run.failures]
     yield dg.AssetCheckResult(
         check_name="ran_on_all_inputs",
         asset_key=contract.name,
@@ -178,6 +180,16 @@ def _check_results(contract: Contract, results: list[Appended], runs: list[Stage
         severity=dg.AssetCheckSeverity.ERROR,
         metadata={"rows_refused": rejected, "dead_letters": f"{contract.name}_errors"},
     )
+    if stage.answers is not None and contract is stage.writes[0]:
+        unexpected, unanswered = (sum(getattr(run, name) for run in runs) for name in ("unexpected", "unanswered"))
+        first = next((run.first_unexpected for run in runs if run.first_unexpected), "none")
+        yield dg.AssetCheckResult(
+            check_name="answers_what_was_asked",
+            asset_key=contract.name,
+            passed=not unexpected and not unanswered,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={"unexpected_index": unexpected, "unanswered": unanswered, "first_unexpected": first},
+        )
 
 
 def _dependencies(stage: Stage) -> list[dg.AssetDep]:

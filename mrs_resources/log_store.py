@@ -114,6 +114,12 @@ class Transaction:
         order = quoted([*contract.key, "version"])
         return self._frame(contract, f"SELECT * FROM {contract.name} WHERE {condition} ORDER BY {order}", parameters)
 
+    def ever_spoke(self, contract: Contract, scope: Scope) -> bool:
+        """Whether a log ever had a row in a scope."""
+        condition, parameters = self._rows_condition(contract, scope, None, None)
+        found = f"SELECT 1 FROM {contract.name} WHERE {condition} AND NOT is_retracted LIMIT 1"
+        return self.connection.execute(found, parameters).fetchone() is not None
+
     def rows_per_store(self, contract: Contract, scope: Scope) -> list[tuple[str, int]]:
         """How many rows a log has per store of a scope; nothing for a log without stores."""
         if "store_id" not in contract.body:

@@ -135,8 +135,6 @@ def unattributed(inputs: Inputs) -> Frames:
             proposed_cause=pl.lit(kinds.UNKNOWN),
             proposed_cause_category=pl.lit(kinds.UNKNOWN),
             report_status=pl.lit("attributed"),
-            is_degraded=pl.lit(True),
-            degraded_reasons=pl.lit(["MRPAL_down"]),
         )
     )
     return {ATTRIBUTED.name: ATTRIBUTED.conform(rows)}
@@ -151,6 +149,8 @@ ATTRIBUTION_STAGE = Stage(
     writes=(ATTRIBUTED,),
     compute=attribute,
     fallback=unattributed,
+    down="MRPAL_down",
+    answers="detected",
     needs={"detected": Input(DETECTED)},
     wants={
         "clustered": Want("MRCL_down", log=Input(CLUSTERED)),

@@ -95,8 +95,6 @@ def unclustered(inputs: Inputs) -> Frames:
     rows = reports.select(
         *IDENTITY,
         report_status=pl.lit("clustered"),
-        is_degraded=pl.lit(True),
-        degraded_reasons=pl.lit(["MRCL_down"]),
     )
     return {CLUSTERED.name: CLUSTERED.conform(rows)}
 
@@ -106,6 +104,8 @@ CLUSTERING_STAGE = Stage(
     writes=(CLUSTERED,),
     compute=cluster,
     fallback=unclustered,
+    down="MRCL_down",
+    answers="detected",
     needs={
         "detected": Input(DETECTED),
         "series": Input(SALES_TIMESERIES, days_before=LOOK_BACK_DAYS + 1),

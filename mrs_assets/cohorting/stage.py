@@ -194,8 +194,6 @@ def uncohorted(inputs: Inputs) -> Frames:
         .select(
             *IDENTITY,
             report_status=pl.lit("cohorted"),
-            is_degraded=pl.lit(True),
-            degraded_reasons=pl.lit(["MRCH_down"]),
         )
     )
     return {COHORTED.name: COHORTED.conform(rows), EVENTS.name: EVENTS.empty()}
@@ -210,6 +208,8 @@ COHORTING_STAGE = Stage(
     writes=(COHORTED, EVENTS),
     compute=cohort,
     fallback=uncohorted,
+    down="MRCH_down",
+    answers="detected",
     needs={"detected": _remembered(DETECTED), "previous": Input(COHORTED)},
     wants={
         "clustered": Want("MRCL_down", log=_remembered(CLUSTERED)),

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from mrs_assets.contracts.errors import SettingsMistake
+from mrs_assets.contracts.resilience import Breakers, Environment, Fault, Isolation, Retries
+from mrs_assets.contracts.section import Section
 
 CONTEXT_FEEDS = ("promotions", "campaigns", "contextual_events", "stores")
 FEEDS = ("sales", *CONTEXT_FEEDS, "edits")
@@ -21,11 +23,7 @@ _NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,62}$")
 _GRAINS = {"d": 86_400, "h": 3_600, "m": 60}
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Retailer(_Section):
+class Retailer(Section):
     """One retailer: `[retailers.<name>]`.
 
     Attributes:
@@ -83,19 +81,22 @@ class Retailer(_Section):
         return timedelta(days=1) // self.grain_length
 
 
-class ContextFeed(_Section):
+class ContextFeed(Section):
     """One optional feed: `[feeds.<name>]`. Being there at all is what makes it configured.
 
     Attributes:
         retailers: who sends it; every retailer when absent.
         columns: canonical column → the provider's own name for it.
+        late_after_days: rows of a day go without the feed when its newest file came more days before that day
+            than this; without it, a feed is down only where it never said anything.
     """
 
     retailers: tuple[str, ...] | None = None
     columns: Mapping[str, str] = Field(default_factory=dict)
+    late_after_days: int | None = Field(default=None, ge=0)
 
 
-class Detection(_Section):
+class Detection(Section):
     """When a window becomes a report: `[detection]`.
 
     Attributes:
@@ -115,7 +116,7 @@ class Detection(_Section):
     expire_ticks: int = Field(default=28, ge=1)
 
 
-class AutoApproval(_Section):
+class AutoApproval(Section):
     """Policy that approves what nobody needs to look at: `[auto_approval]`; off by default.
 
     It writes ordinary edits as role `system`, so that it is seen, undone and audited like any other.
@@ -126,7 +127,7 @@ class AutoApproval(_Section):
     max_impact: float = Field(default=100.0, ge=0)
 
 
-class Calendar(_Section):
+class Calendar(Section):
     """Which business days exist as partitions: `[calendar]`. Facts outside of it are dead-lettered.
 
     Attributes:
@@ -138,8 +139,12 @@ class Calendar(_Section):
     last_day: date | None = None
 
 
-class Settings(_Section):
-    """Everything that `feeds.toml` says, and where the system lives."""
+class Settings(Section):
+    """Everything that `feeds.toml` says, and where the system lives.
+
+    Attributes:
+        environment: `staging` allows faults on purpose; nothing else differs.
+    """
 
     home: Path
     retailers: Mapping[str, Retailer]
@@ -147,6 +152,17 @@ class Settings(_Section):
     detection: Detection = Detection()
     auto_approval: AutoApproval = AutoApproval()
     calendar: Calendar = Calendar()
+    environment: Environment = "production"
+    isolation: Isolation = Isolation()
+    retries: Retries = Retries()
+    breakers: Breakers = Breakers()
+    faults: tuple[Fault, ...] = ()
+
+    @model_validator(mode="after")
+    def _faults_are_for_staging(self) -> Settings:
+        if self.faults and self.environment != "staging":
+            raise ValueError('faults on purpose need environment = "staging"; this one is in production')
+        return self
 
     @field_validator("retailers")
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import polars as pl
@@ -82,6 +82,16 @@ class Inputs:
     def __getitem__(self, name: str) -> pl.DataFrame:
         return self.frames[name]
 
+    def withholding(self, wants: Mapping[str, Want]) -> Inputs:
+        """The same inputs as if these wants had been missing."""
+        models = {want.model for want in wants.values()}
+        return replace(
+            self,
+            frames={name: frame.clear() if name in wants else frame for name, frame in self.frames.items()},
+            models={name: model for name, model in self.models.items() if name not in models},
+            missing=self.missing | (set(wants) - self.unconfigured),
+        )
+
     @property
     def retailer(self) -> Retailer:
         """Settings of the one retailer in scope."""
@@ -101,7 +111,11 @@ class Stage:
         wants: optional inputs by name: without them the rows say so.
         span: what one row may depend on: its own store, its retailer, or everything. The boundary widens
             the scope accordingly.
-        fallback: for a stage that must not stop the graph: rows with typed nulls from the needs alone.
+        fallback: for a stage that must not stop the graph: rows with typed nulls from the needs alone. Such a stage
+            computes in a process of its own; the boundary puts `down` on the rows.
+        down: reason on the rows of the fallback, such as `MRCL_down`.
+        answers: the need whose rows of the computed days each get exactly one row in the first log written. The
+            boundary checks that each row that comes back belongs to the row that was asked about.
         before_reports: computes days before the retailer's `reports_from` too.
         picture: inputs and rows → a PNG of the most telling row, or None.
         code_version: raised by hand when the same inputs give other rows.
@@ -116,9 +130,14 @@ class Stage:
     wants: Mapping[str, Want] = field(default_factory=dict)
     span: Span = "store"
     fallback: Callable[[Inputs], Frames] | None = None
+    down: str = ""
+    answers: str | None = None
     before_reports: bool = False
     picture: Callable[[Inputs, Frames], bytes | None] | None = None
     code_version: str = "1"
+
+    def __post_init__(self) -> None:
+        assert bool(self.down) == (self.fallback is not None), f"{self.name}: a fallback and its reason go together"
 
     @property
     def critical(self) -> bool:

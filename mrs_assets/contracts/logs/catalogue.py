@@ -15,7 +15,7 @@ from mrs_assets.contracts.logs.ended import ENDED
 from mrs_assets.contracts.logs.events import EVENTS
 from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.logs.model_registry import MODEL_REGISTRY
-from mrs_assets.contracts.logs.operations import DEMO_RUN_CONFIG, REPLAY_PLANS
+from mrs_assets.contracts.logs.operations import BREAKERS, DEMO_RUN_CONFIG, REPLAY_PLANS
 from mrs_assets.contracts.logs.rereview import REATTRIBUTED, RECLUSTERED, REREVIEW_WORKLIST
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.logs.unified_sales import UNIFIED_SALES
@@ -45,6 +45,7 @@ LOGS: tuple[Contract, ...] = (
     MODEL_REGISTRY,
     DEMO_RUN_CONFIG,
     REPLAY_PLANS,
+    BREAKERS,
 )
 
 

@@ -1,4 +1,4 @@
-"""How the system runs: which namespace is current, what each replay planned and finished, what was published."""
+"""How the system runs: which namespace is current, what each replay planned and finished, what keeps failing."""
 
 import polars as pl
 
@@ -31,5 +31,17 @@ class ReplayPlan(Rows):
     planned_reports: Count = optional(description="Live reports in the rectangle when it was planned.")
 
 
+class BreakerOutcome(Rows):
+    """One outcome of something that may fail; its state is folded from these. Written only around failures."""
+
+    breaker: str = name(description="What failed or came back: `stage:…`, `model:…` or `feed:…`.")
+    attempt: Count = required(ge=1, description="Number of the outcome, per breaker.")
+    outcome: str = required(isin=["failed", "probing", "succeeded"], description="`failed`, `probing` or `succeeded`.")
+    kind: str = optional(isin=["transient", "permanent"], description="Whether trying again could have helped.")
+    detail: str = optional(description="What went wrong, in words.")
+    noted_at: Instant = required(description="When. UTC.")
+
+
 DEMO_RUN_CONFIG = Contract(name="demo_run_config", rows=DemoRunConfig, key=("setting",), stage="operations")
 REPLAY_PLANS = Contract(name="replay_plans_log", rows=ReplayPlan, key=("plan_id",), stage="operations")
+BREAKERS = Contract(name="breaker_log", rows=BreakerOutcome, key=("breaker", "attempt"), stage="operations")

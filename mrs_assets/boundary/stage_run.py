@@ -1,0 +1,208 @@
+"""Running a declared stage: read its inputs at one instant, compute, fall back, degrade, append.
+
+Knows the warehouse and the stages, not the orchestrator: `log_asset` wraps it for Dagster.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from mrs_assets.boundary.computing import Computed, Computer
+from mrs_assets.boundary.degrading import degrade
+from mrs_assets.boundary.reading import InputReader, WantFailed, input_scope, logs_read
+from mrs_assets.contracts.errors import MrsError
+from mrs_assets.contracts.scope import Scope
+from mrs_assets.contracts.settings import Settings
+from mrs_assets.contracts.stage import Inputs, Stage
+from mrs_resources.breaker import Breaker, breaker, note_failure, note_probe, note_success
+from mrs_resources.kernel import Appended, Provenance
+from mrs_resources.log_store import LogStore, Transaction
+from mrs_resources.model_store import ModelStore
+from mrs_resources.retrying import with_retries
+
+ROWS_AT_ONCE = 4_000_000
+"""Rows of a stage's largest input that are computed at once; more are cut into groups of stores."""
+
+OPTIMISTIC_TRIES = 3
+
+
+class LeftAlone(MrsError):
+    """A stage failed too often to be tried again now."""
+
+
+@dataclass
+class StageRun:
+    """What one run of a stage did.
+
+    Attributes:
+        appended: per log, what each part appended.
+        missing: wants that were configured and not there → the reason put on the rows.
+        failures: what went wrong where the stage fell back or did without its wants.
+        unexpected: rows that came back from the stage and belonged to nothing it was asked about.
+        first_unexpected: the first of them, in words.
+        unanswered: rows asked about that got no answer of their own.
+        picture: PNG of the most telling row.
+        seconds: time spent reading, computing and appending.
+    """
+
+    appended: dict[str, list[Appended]]
+    missing: dict[str, str] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+    unexpected: int = 0
+    first_unexpected: str | None = None
+    unanswered: int = 0
+    picture: bytes | None = None
+    seconds: float = 0.0
+
+
+class StageRunner:
+    """Runs stages against one warehouse."""
+
+    def __init__(
+        self,
+        store: LogStore,
+        models: ModelStore,
+        settings: Settings,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._store = store
+        self._models = models
+        self._settings = settings
+        self._computer = Computer(sleep)
+        self._sleep = sleep
+
+    def run(self, stage: Stage, asked: Scope, provenance: Provenance) -> StageRun:
+        """Compute a stage for a scope and append what changed.
+
+        Raises:
+            StageFailed: a critical stage could not compute.
+        """
+        began = time.perf_counter()
+        done = StageRun({contract.name: [] for contract in stage.writes})
+        reader = InputReader(self._models, self._settings, provenance)
+        scope = self._own_scope(stage, asked)
+        for part in self._parts(stage, scope, reader) if scope else ():
+            appended, computed = with_retries(
+                lambda part=part: self._run_part(stage, part, reader),  # type: ignore[misc]
+                self._settings.retries,
+                sleep=self._sleep,
+            )
+            _add(done, stage, appended, computed)
+        done.seconds = time.perf_counter() - began
+        return done
+
+    def _own_scope(self, stage: Stage, asked: Scope) -> Scope | None:
+        """The scope that a stage answers for: as wide as its span, never before reports begin."""
+        first = asked.first_day
+        if asked.retailer and not stage.before_reports:
+            first = max(first, self._settings.retailers[asked.retailer].reports_from or first)
+        if first > asked.last_day:
+            return None
+        scope = replace(asked, first_day=first)
+        if stage.span != "store":
+            scope = replace(scope, stores=None)
+        return replace(scope, retailer=None) if stage.span == "everything" else scope
+
+    def _parts(self, stage: Stage, scope: Scope, reader: InputReader) -> Iterator[Scope]:
+        """Groups of stores small enough to compute at once × spans of days on which the same feeds are there."""
+        with self._store.transaction() as tx:
+            spans = reader.spans(tx, stage, scope)
+            groups = _groups_of_stores(tx, stage, scope) if stage.span == "store" else [scope.stores]
+        for stores in groups:
+            yield from (replace(span, stores=stores) for span in spans)
+
+    def _run_part(self, stage: Stage, scope: Scope, reader: InputReader) -> tuple[dict[str, Appended], Computed]:
+        """Compute without holding the lock; if an input changed meanwhile, compute again, at last with the lock."""
+        logs = [i.contract for i in logs_read(stage)]
+        for _ in range(OPTIMISTIC_TRIES):
+            inputs, seen, known = self._read(stage, scope, reader)
+            computed = self._compute(stage, inputs, known)
+            with self._store.transaction() as tx:
+                if tx.newest_write(*logs) == seen:
+                    return self._finish(tx, stage, scope, computed, known, reader.provenance), computed
+        with self._store.transaction() as tx:
+            known = breaker(tx, _breaker_name(stage), self._settings.breakers)
+            computed = self._compute(stage, reader.read(tx, stage, scope), known)
+            return self._finish(tx, stage, scope, computed, known, reader.provenance), computed
+
+    def _read(self, stage: Stage, scope: Scope, reader: InputReader) -> tuple[Inputs, datetime | None, Breaker]:
+        """Inputs at one instant; a want that cannot be read is left out of the next try."""
+        logs = [i.contract for i in logs_read(stage)]
+        withheld: frozenset[str] = frozenset()
+        while True:
+            try:
+                with self._store.transaction() as tx:
+                    known = breaker(tx, _breaker_name(stage), self._settings.breakers)
+                    if known.state == "half_open":
+                        note_probe(tx, known.name, reader.provenance)
+                    return reader.read(tx, stage, scope, withheld), tx.newest_write(*logs), known
+            except WantFailed as error:
+                withheld |= {error.want}
+
+    def _compute(self, stage: Stage, inputs: Inputs, known: Breaker) -> Computed:
+        if known.state == "open" and not stage.critical:
+            left = LeftAlone(f"It failed {known.failures} times; left alone until {known.retry_at}: {known.detail}")
+            return self._computer.fallen(stage, inputs, left)
+        return self._computer.compute(stage, inputs)
+
+    def _finish(
+        self, tx: Transaction, stage: Stage, scope: Scope, computed: Computed, known: Breaker, provenance: Provenance
+    ) -> dict[str, Appended]:
+        if computed.error is None:
+            note_success(tx, known, provenance)
+        elif not isinstance(computed.error, LeftAlone):
+            note_failure(tx, known.name, computed.error, provenance)
+        reasons = {stage.wants[name].reason for name in computed.inputs.missing}
+        reasons |= {stage.down} if computed.down else set()
+        frames = computed.answers.frames
+        return {
+            contract.name: tx.append(
+                contract, degrade(contract, frames[contract.name], sorted(reasons)), scope, provenance
+            )
+            for contract in stage.writes
+        }
+
+
+def _add(done: StageRun, stage: Stage, appended: dict[str, Appended], computed: Computed) -> None:
+    for name, result in appended.items():
+        done.appended[name].append(result)
+    done.missing |= {name: stage.wants[name].reason for name in computed.inputs.missing}
+    if computed.error is not None:
+        done.failures.append(f"{type(computed.error).__name__}: {computed.error}")
+    done.unexpected += computed.answers.unexpected
+    done.unanswered += computed.answers.unanswered
+    done.first_unexpected = done.first_unexpected or computed.answers.first
+    if stage.picture and done.picture is None and not computed.down:
+        done.picture = stage.picture(computed.inputs, computed.answers.frames)
+
+
+def _breaker_name(stage: Stage) -> str:
+    return f"stage:{stage.name}"
+
+
+def _groups_of_stores(tx: Transaction, stage: Stage, scope: Scope) -> list[tuple[str, ...] | None]:
+    """Groups of stores small enough to compute at once; None: all that the scope has."""
+    sizes = _rows_per_store(tx, stage, scope)
+    groups: list[tuple[str, ...]] = []
+    rows = 0
+    for store, size in sizes:
+        if groups and rows + size <= ROWS_AT_ONCE:
+            groups[-1] = (*groups[-1], store)
+            rows += size
+        else:
+            groups.append((store,))
+            rows = size
+    return [scope.stores] if len(groups) == 1 else list(groups)
+
+
+def _rows_per_store(tx: Transaction, stage: Stage, scope: Scope) -> Sequence[tuple[str, int]]:
+    """Stores that a stage reads or has written, with the rows of its largest input."""
+    sizes: dict[str, int] = {}
+    read = [(i.contract, input_scope(i, scope)) for i in stage.needs.values()]
+    for contract, where in [*read, *((written, scope) for written in stage.writes)]:
+        for store, rows in tx.rows_per_store(contract, where):
+            sizes[store] = max(rows, sizes.get(store, 0))
+    return sorted(sizes.items())

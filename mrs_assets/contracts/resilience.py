@@ -1,0 +1,69 @@
+"""How much failure is borne, and for how long: limits, retries, breakers, and faults on purpose."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from mrs_assets.contracts.section import Section
+
+Environment = Literal["production", "staging"]
+FaultAction = Literal["drop", "delay", "corrupt", "raise", "kill", "exhaust"]
+
+
+class Isolation(Section):
+    """Limits of a stage that runs in a process of its own: `[isolation]`.
+
+    Attributes:
+        seconds: how long it may compute.
+        memory_mb: how much memory it may hold, MiB.
+    """
+
+    seconds: float = Field(default=900, gt=0)
+    memory_mb: int = Field(default=8192, ge=512)
+
+
+class Retries(Section):
+    """What is done again at once, where doing it again can help: `[retries]`.
+
+    Attributes:
+        attempts: tries altogether, the first included.
+        first_pause_seconds, longest_pause_seconds: the pause doubles from the first to the longest, with jitter.
+        budget_seconds: no further try begins after this.
+    """
+
+    attempts: int = Field(default=3, ge=1, le=10)
+    first_pause_seconds: float = Field(default=0.5, ge=0)
+    longest_pause_seconds: float = Field(default=10, ge=0)
+    budget_seconds: float = Field(default=60, ge=0)
+
+
+class Breakers(Section):
+    """When something that keeps failing is left alone: `[breakers]`.
+
+    Attributes:
+        failures: failures in a row that open a breaker.
+        pause_minutes: how long it stays open; doubles with every probe that fails.
+        longest_pause_minutes: the longest it stays open.
+    """
+
+    failures: int = Field(default=3, ge=1)
+    pause_minutes: float = Field(default=5, gt=0)
+    longest_pause_minutes: float = Field(default=240, gt=0)
+
+
+class Fault(Section):
+    """One failure on purpose: `[[faults]]`; refused unless `environment = "staging"`.
+
+    Attributes:
+        point: where: a stage, such as `minority_reports_clustered_log`, or one of its wants, such as
+            `minority_reports_proposed_attribution_log.promotions`.
+        action: what: `drop` (the want is not there), `delay`, `corrupt` (the answer is out of order),
+            `raise`, `kill` (with -9), `exhaust` (takes memory until it is refused).
+        seconds: length of a delay.
+    """
+
+    point: str
+    action: FaultAction
+    seconds: float = Field(default=0, ge=0)

@@ -1,0 +1,202 @@
+"""Takes away, breaks or kills what is not critical, on a real graph: every report comes out and says what it missed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import combinations, product
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from mrs_assets.contracts.contract import Contract
+from mrs_assets.contracts.logs.attributed import ATTRIBUTED
+from mrs_assets.contracts.logs.clustered import CLUSTERED
+from mrs_assets.contracts.logs.cohorted import COHORTED
+from mrs_assets.contracts.logs.detected import DETECTED
+from mrs_assets.contracts.logs.finalised import FINALISED
+from mrs_assets.contracts.resilience import Fault
+from mrs_assets.contracts.settings import ContextFeed, Settings
+from mrs_assets.contracts.stage import Stage
+from mrs_assets.definitions import build_definitions
+from mrs_assets.graph import STAGES
+from mrs_assets.tick import QUIET
+from tests.conftest import SteppingClock
+from tests.stories.test_one_anomaly import spike
+from tests.world import FIRST_DAY, REPORTS_FROM, World, daily_sales, settings_for
+
+DAYS = 124
+ISOLATED = [stage for stage in STAGES if not stage.critical]
+EVERY_LOG = (*(log for stage in STAGES for log in stage.writes), FINALISED)
+LOGS = (DETECTED, CLUSTERED, ATTRIBUTED, COHORTED, FINALISED)
+
+
+def world_with(tmp: pytest.TempPathFactory) -> World:
+    """Reports, with every optional feed there."""
+    home = tmp.mktemp("degraded")
+    feeds = {name: ContextFeed() for name in ("promotions", "campaigns", "contextual_events", "stores")}
+    limits = {"isolation": {"seconds": 20, "memory_mb": 1024}, "retries": {"first_pause_seconds": 0, "attempts": 2}}
+    settings = settings_for(home).model_copy(update={"feeds": feeds, "environment": "staging"})
+    settings = Settings.model_validate(settings.model_dump() | limits)
+    world = World(home, settings)
+    first, last = FIRST_DAY + timedelta(days=117), FIRST_DAY + timedelta(days=121)
+    span = {"start_day": [first], "end_day": [last]}
+    world.send(daily_sales(DAYS, change=spike))
+    world.send(
+        pl.DataFrame({"promotion_id": ["p1"], "store_id": ["s2"], "sku": ["eggs"], **span}), "p.json", feed="promotions"
+    )
+    world.send(pl.DataFrame({"campaign_id": ["c1"], "skus": [["eggs"]], **span}), "c.json", feed="campaigns")
+    signal = {"event_id": ["e1"], "signal_type": ["social"], "title": ["Egg clip"], "skus": [["eggs"]]}
+    when = {"starts_at": [f"{first}T00:00:00Z"], "ends_at": [f"{last}T00:00:00Z"]}
+    world.send(pl.DataFrame({**signal, **when}), "e.json", feed="contextual_events")
+    world.send(
+        pl.DataFrame({"store_id": ["s1", "s2", "s3"], "region": ["north", "north", "south"]}), "s.json", feed="stores"
+    )
+    world.tick()
+    return world
+
+
+@dataclass
+class Healthy:
+    """A world and what its logs said while nothing was wrong."""
+
+    world: World
+    rows: dict[str, pl.DataFrame]
+
+    def materialise(self, stage: Stage, *faults: Fault, downstream: bool = True) -> dict[str, dg.AssetCheckEvaluation]:
+        """Run a stage (and all after it), with faults on purpose; its checks by name."""
+        settings = self.world.settings.model_copy(update={"faults": faults})
+        later = STAGES[STAGES.index(stage) :] if downstream else [stage]
+        names = [contract.name for each in later for contract in each.writes]
+        names += [FINALISED.name, "minority_events", "minority_reports"] if downstream else []
+        last = FIRST_DAY + timedelta(days=DAYS - 1)
+        tags = {
+            "dagster/asset_partition_range_start": f"{REPORTS_FROM}|acme",
+            "dagster/asset_partition_range_end": f"{last}|acme",
+        }
+        job = build_definitions(settings, self.world.warehouse).resolve_implicit_global_asset_job_def()
+        with dg.DagsterInstance.ephemeral() as instance:
+            run = job.execute_in_process(
+                instance=instance,
+                asset_selection=[
+                    dg.AssetKey(n) for n in [*names, FINALISED.name, "minority_events", "minority_reports"]
+                ],
+                tags=tags,
+                raise_on_error=False,
+                run_config=QUIET,
+            )
+        assert run.success, "a failure that is not critical made the run red"
+        log = stage.writes[0].name
+        return {c.check_name: c for c in run.get_asset_check_evaluations() if c.asset_key.path == [log]}
+
+
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory: pytest.TempPathFactory) -> Healthy:
+    world = world_with(tmp_path_factory)
+    return Healthy(world, {log.name: world.content(log) for log in EVERY_LOG})
+
+
+@pytest.fixture(autouse=True)
+def time_passes(healthy: Healthy) -> None:
+    """Long enough for every breaker to let one try."""
+    assert isinstance(healthy.world.clock, SteppingClock)
+    healthy.world.clock.now += timedelta(hours=5)
+
+
+def keys(world: World, log: Contract) -> set[tuple[object, ...]]:
+    return set(world.live(log).select(log.key).rows())
+
+
+def assert_every_report_is_there(healthy: Healthy) -> None:
+    for log in LOGS:
+        assert keys(healthy.world, log) == set(healthy.rows[log.name].select(log.key).rows()), log.name
+    shown = healthy.world.query("SELECT report_id FROM minority_reports WHERE source_used_identity = 'detected'")
+    assert set(shown["report_id"]) == set(healthy.rows[DETECTED.name]["report_id"])
+
+
+def assert_untouched_before(healthy: Healthy, stage: Stage) -> None:
+    for log in (log for early in STAGES[: STAGES.index(stage)] for log in early.writes):
+        assert healthy.world.content(log).equals(healthy.rows[log.name]), f"{log.name} was flagged without cause"
+
+
+def assert_flagged(frame: pl.DataFrame, reason: str) -> None:
+    frame = frame.filter(pl.col("business_day") >= REPORTS_FROM)
+    assert frame.height > 0
+    assert frame["is_degraded"].all()
+    assert frame["degraded_reasons"].list.contains(reason).all()
+
+
+def assert_healed(healthy: Healthy, stage: Stage) -> None:
+    healthy.world.clock.now += timedelta(hours=5)  # type: ignore[attr-defined]
+    checks = healthy.materialise(stage)
+    assert all(check.passed for check in checks.values())
+    for log in EVERY_LOG:
+        assert healthy.world.content(log).equals(healthy.rows[log.name]), log.name
+
+
+@pytest.mark.parametrize("action", ["raise", "kill", "exhaust", "delay"])
+@pytest.mark.parametrize("stage", ISOLATED, ids=lambda s: s.name)
+def test_an_isolated_stage_that_fails_leaves_every_report_and_heals(
+    stage: Stage, action: str, healthy: Healthy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if action == "delay":  # longer than the stage may take
+        limits = healthy.world.settings.isolation.model_copy(update={"seconds": 2.0})
+        monkeypatch.setattr(healthy.world, "settings", healthy.world.settings.model_copy(update={"isolation": limits}))
+    checks = healthy.materialise(stage, Fault(point=stage.name, action=action, seconds=600))  # type: ignore[arg-type]
+    assert not checks["ran_on_all_inputs"].passed
+    assert_every_report_is_there(healthy)
+    rows = healthy.world.live(stage.writes[0])
+    assert_flagged(rows, stage.down)
+    assert rows["report_status"].str.contains("_degraded_").all()
+    nulls = {"cluster_id", "confidence_score", "report_group_id"} & set(rows.columns)
+    assert all(rows[name].is_null().all() for name in nulls)
+    assert_flagged(healthy.world.live(FINALISED), stage.down)
+    assert_untouched_before(healthy, stage)
+    monkeypatch.undo()
+    assert_healed(healthy, stage)
+
+
+@pytest.mark.parametrize("stage", ISOLATED, ids=lambda s: s.name)
+def test_an_answer_out_of_order_is_never_written_under_the_wrong_key(stage: Stage, healthy: Healthy) -> None:
+    checks = healthy.materialise(stage, Fault(point=stage.name, action="corrupt"))
+    told = checks["answers_what_was_asked"]
+    assert not told.passed
+    assert int(str(told.metadata["unanswered"].value)) > 0
+    assert_every_report_is_there(healthy)
+    log = stage.writes[0]
+    identity = [name for name in ("report_id", "tick", "store_id", "sku") if name in log.body]
+    asked = set(healthy.world.live(DETECTED).select(identity).rows())
+    assert set(healthy.world.live(log).select(identity).rows()) == asked
+    assert_healed(healthy, stage)
+
+
+@pytest.mark.parametrize("stage", [s for s in STAGES if s.wants], ids=lambda s: s.name)
+def test_a_want_that_is_taken_away_flags_the_rows_that_wanted_it(stage: Stage, healthy: Healthy) -> None:
+    for want, action in product(stage.wants, ("drop", "raise")):
+        if stage.wants[want].model and action == "raise":
+            continue  # no model is registered in this world, so that none is loaded
+        checks = healthy.materialise(stage, Fault(point=f"{stage.name}.{want}", action=action))  # type: ignore[arg-type]
+        assert checks["ran_on_all_inputs"].metadata["missing_inputs"].value == [want]
+        assert_every_report_is_there(healthy)
+        assert_flagged(healthy.world.live(stage.writes[0]), stage.wants[want].reason)
+        assert_untouched_before(healthy, stage)
+    assert_healed(healthy, stage)
+
+
+@pytest.mark.parametrize("stage", [s for s in STAGES if len(s.wants) > 1], ids=lambda s: s.name)
+def test_all_pairs_of_wants_absent(stage: Stage, healthy: Healthy) -> None:
+    for pair in combinations(sorted(stage.wants), 2):
+        faults = [Fault(point=f"{stage.name}.{want}", action="drop") for want in pair]
+        checks = healthy.materialise(stage, *faults, downstream=False)
+        assert checks["ran_on_all_inputs"].metadata["missing_inputs"].value == sorted(pair)
+        assert_every_report_is_there(healthy)
+        for want in pair:
+            assert_flagged(healthy.world.live(stage.writes[0]), stage.wants[want].reason)
+    assert_healed(healthy, stage)
+
+
+def test_faults_are_refused_in_production(healthy: Healthy) -> None:
+    said = healthy.world.settings.model_dump() | {"environment": "production"}
+    with pytest.raises(ValueError, match="staging"):
+        Settings.model_validate(said | {"faults": [{"point": "x", "action": "drop"}]})
