@@ -67,14 +67,17 @@ class Ticker:
             tell(_admission_in_words(request))
             if self._run(feed_logs(request.feeds), admission_tags(request), result):
                 result.admitted.append(request)
-        for plan in replay_plans(self.warehouse, self._settings, INPUT_LOGS, STAGES, CLOSING):
+        plans = replay_plans(self.warehouse, self._settings, INPUT_LOGS, STAGES, CLOSING)
+        for plan in plans:
             tell(plan_in_words(plan))
             record_planned(self.warehouse, plan)
             steps = enumerate(plan.steps)
             if all(self._run(step.assets, step_tags(plan, number), result) for number, step in steps):
                 result.plans.append(plan)
-        if result.admitted and not result.plans:
-            self._run(CLOSING.state, {}, result)  # files that changed no fact still have accounts to publish
+        # Files that changed no fact have accounts to publish; a process that died may have left all but that done.
+        unpublished = result.admitted or (not plans and not self.warehouse.publisher.is_current())
+        if unpublished and not result.plans:
+            self._run(CLOSING.state, {}, result)
         return result
 
     def _run(self, assets: Sequence[str], tags: dict[str, str], result: TickResult) -> bool:

@@ -100,6 +100,18 @@ class Publisher:
         except FileNotFoundError:
             return None
 
+    def is_current(self) -> bool:
+        """Whether readers see the newest row; also where no row was ever written."""
+        if not self._backend.file.exists():
+            return True
+        with self._backend.locked(), self._backend.connection() as connection:
+            state = _state(connection)
+            if state is None:
+                with _looking(connection) as tx:
+                    return tx.query("SELECT 1 FROM append_batches LIMIT 1").is_empty()
+        before = self.published()
+        return before is not None and before.fingerprint == state.fingerprint
+
     def _copy_warehouse(self, before: Published | None, target: Path) -> Published | None:
         """Copy the warehouse at an instant at which nobody writes, unless that state is published already."""
         with self._backend.locked():
@@ -171,16 +183,13 @@ class Publisher:
 
 def _state(connection: duckdb.DuckDBPyConnection) -> Published | None:
     """What would be published now; None where no view was ever hydrated."""
-    connection.execute("BEGIN")
-    try:
-        run_id = Transaction(connection, datetime.now(UTC)).run_id
+    with _looking(connection) as tx:
+        run_id = tx.run_id
         tables = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
         if STATE_TABLE not in tables:
             return None
         newest = connection.execute("SELECT max(written_to) FROM append_batches").fetchone()
         views = connection.execute(f"SELECT * FROM {STATE_TABLE} ORDER BY ALL").fetchall()
-    finally:
-        connection.execute("ROLLBACK")
     known_at = newest[0] if newest and newest[0] is not None else datetime.min.replace(tzinfo=UTC)
     hydrated_to = min(view[3] for view in views)
     fingerprint = hashlib.sha256(json.dumps([run_id, known_at, views], default=str).encode()).hexdigest()
@@ -192,6 +201,16 @@ def _state(connection: duckdb.DuckDBPyConnection) -> Published | None:
         hydrated_to=hydrated_to.astimezone(UTC).isoformat(),
         fingerprint=fingerprint,
     )
+
+
+@contextmanager
+def _looking(connection: duckdb.DuckDBPyConnection) -> Iterator[Transaction]:
+    """A transaction that leaves nothing behind."""
+    connection.execute("BEGIN")
+    try:
+        yield Transaction(connection, datetime.now(UTC))
+    finally:
+        connection.execute("ROLLBACK")
 
 
 @contextmanager
