@@ -19,6 +19,7 @@ from mrs_assets.partitions import build_partitions
 from mrs_assets.state_assets import finalised_asset, hydrated_assets, published_asset
 from mrs_resources.warehouse import Warehouse
 from schedules.tick import tick_schedule
+from sensors.recovery import recovery_sensor
 from sensors.retail_feed import replay_sensor, retail_feed_sensor
 
 
@@ -34,7 +35,7 @@ def build_definitions(settings: Settings, warehouse: Warehouse | None = None) ->
     partitions = build_partitions(settings)
     feeds = [feed_asset(feed, settings, partitions) for feed in FEED_DECLARATIONS.values()]
     stages = [stage_asset(stage, settings, partitions) for stage in STAGES]
-    state = [finalised_asset(settings, partitions), hydrated_assets(settings), published_asset()]
+    state = [finalised_asset(settings, partitions), hydrated_assets(settings), published_asset(settings)]
     books = [
         log_spec(ARRIVALS, partitions, description="Written by every feed's admission."),
         log_spec(REPLAY_PLANS, None, description="Written by the planner before a replay and at its end."),
@@ -56,7 +57,11 @@ def build_definitions(settings: Settings, warehouse: Warehouse | None = None) ->
         assets=[*feeds, *graph, baseline_model_asset(settings), *books],
         jobs=[replay_job, admission_job, backfill_job],
         schedules=[tick_schedule(settings, backfill_job.name)],
-        sensors=[retail_feed_sensor(settings, admission_job.name), replay_sensor(settings, replay_job.name)],
+        sensors=[
+            retail_feed_sensor(settings, admission_job.name),
+            replay_sensor(settings, replay_job.name),
+            recovery_sensor(settings, replay_job.name),
+        ],
         resources={"warehouse": warehouse or Warehouse(settings.home)},
         executor=dg.in_process_executor,
     )

@@ -17,6 +17,7 @@ from mrs_assets.detection.baseline_stage import BASELINE_STAGE
 from mrs_assets.detection.classifier_stage import CLASSIFIER_STAGE
 from mrs_assets.detection.stage import DETECTION_STAGE
 from mrs_assets.feeds import FEED_DECLARATIONS
+from mrs_assets.finalisation.asset_body import EDITS_DOWN
 from mrs_assets.planning.plan import Closing
 from mrs_assets.series.stage import SERIES_STAGE
 
@@ -37,7 +38,8 @@ INPUT_LOGS = (UNIFIED_SALES, PROMOTIONS, CAMPAIGNS, CONTEXTUAL_EVENTS, STORES, U
 PUBLISHED = "published_snapshot"
 
 CLOSING = Closing(
-    finalisation=(FINALISED.name,),
+    finalisation=FINALISED,
+    finalisation_reasons=frozenset({EDITS_DOWN}),
     state=(MINORITY_EVENTS.name, MINORITY_REPORTS.name, PUBLISHED),
 )
 """What comes after the stages."""

@@ -7,7 +7,7 @@ contract (a failing ERROR check).
 
 import base64
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -142,6 +142,29 @@ def picture_metadata(png: bytes) -> dg.MetadataValue:
     return dg.MetadataValue.md(f"![picture](data:image/png;base64,{base64.b64encode(png).decode('ascii')})")
 
 
+def ran_on_all_inputs_spec(contract: Contract) -> dg.AssetCheckSpec:
+    """The check that fails, without stopping anything, where a log had to do without something."""
+    words = "Every configured input was there and the stage ran."
+    return dg.AssetCheckSpec("ran_on_all_inputs", asset=contract.name, description=words)
+
+
+def ran_on_all_inputs(contract: Contract, missing: Mapping[str, str], failures: Sequence[str]) -> dg.AssetCheckResult:
+    """Its result.
+
+    Args:
+        contract: the log.
+        missing: input that was not there → the reason on the rows.
+        failures: what went wrong, in words.
+    """
+    return dg.AssetCheckResult(
+        check_name="ran_on_all_inputs",
+        asset_key=contract.name,
+        passed=not missing and not failures,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"missing_inputs": sorted(missing), "reasons": sorted(missing.values()), "failures": list(failures)},
+    )
+
+
 def _run_metadata(runs: list[StageRun]) -> dict[str, Any]:
     return {
         "degraded_reasons": sorted({reason for run in runs for reason in run.missing.values()}),
@@ -151,13 +174,11 @@ def _run_metadata(runs: list[StageRun]) -> dict[str, Any]:
 
 
 def _check_specs(stage: Stage, contract: Contract) -> list[dg.AssetCheckSpec]:
-    told = {
-        "ran_on_all_inputs": "Every configured input was there and the stage ran.",
-        "keeps_its_contract": "No row of ours was refused by the log's contract.",
-    }
+    told = {"keeps_its_contract": "No row of ours was refused by the log's contract."}
     if stage.answers is not None and contract is stage.writes[0]:
         told["answers_what_was_asked"] = "Every row that came back belongs to a row that was asked about."
-    return [dg.AssetCheckSpec(name, asset=contract.name, description=words) for name, words in told.items()]
+    others = [dg.AssetCheckSpec(name, asset=contract.name, description=words) for name, words in told.items()]
+    return [ran_on_all_inputs_spec(contract), *others]
 
 
 def _check_results(
@@ -165,13 +186,7 @@ def _check_results(
 ) -> Iterator[dg.AssetCheckResult]:
     missing = {name: reason for run in runs for name, reason in run.missing.items()}
     failures = [failure for run in runs for failure in run.failures]
-    yield dg.AssetCheckResult(
-        check_name="ran_on_all_inputs",
-        asset_key=contract.name,
-        passed=not missing and not failures,
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={"missing_inputs": sorted(missing), "reasons": sorted(missing.values()), "failures": failures},
-    )
+    yield ran_on_all_inputs(contract, missing, failures)
     rejected = sum(result.rejected for result in results)
     yield dg.AssetCheckResult(
         check_name="keeps_its_contract",

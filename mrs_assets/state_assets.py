@@ -1,12 +1,15 @@
 """Finalised records, the hydrated current state and its publication as assets."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dagster as dg
 
 from mrs_assets import __version__
+from mrs_assets.boundary.computing import NOTHING_WRITTEN
+from mrs_assets.boundary.faults import asked_at, strike
+from mrs_assets.contracts.errors import StageFailed
 from mrs_assets.contracts.logs.attributed import ATTRIBUTED
 from mrs_assets.contracts.logs.clustered import CLUSTERED
 from mrs_assets.contracts.logs.cohorted import COHORTED
@@ -16,16 +19,19 @@ from mrs_assets.contracts.logs.ended import ENDED
 from mrs_assets.contracts.logs.events import EVENTS
 from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
+from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.views import MINORITY_EVENTS, MINORITY_REPORTS, View
-from mrs_assets.finalisation.asset_body import finalise_scope
-from mrs_assets.graph import PUBLISHED
+from mrs_assets.finalisation.asset_body import EDITS_DOWN, finalise_scope
+from mrs_assets.graph import CLOSING, PUBLISHED, STAGES
 from mrs_assets.hydration.folds import FOLDS
 from mrs_assets.log_asset import (
     OWNERS,
     column_schema,
     log_spec,
     picture_metadata,
+    ran_on_all_inputs,
+    ran_on_all_inputs_spec,
     stores_asked,
     summary,
     tell_partitions,
@@ -33,10 +39,15 @@ from mrs_assets.log_asset import (
 from mrs_assets.partitions import scopes_of
 from mrs_assets.planning.ledger import finish
 from mrs_assets.planning.run_tags import PLAN_TAG
+from mrs_assets.planning.standing import standing_list
+from mrs_assets.standing_check import UNSEEN, nothing_unseen
 from mrs_assets.state_picture import most_severe_picture
 from mrs_resources.hydrator import Hydrator
-from mrs_resources.kernel import Provenance
+from mrs_resources.kernel import Appended, Provenance
 from mrs_resources.warehouse import Warehouse
+
+EDITS = f"{FINALISED.name}.edits"
+"""Where faults on purpose strike."""
 
 CONSOLIDATED = (DETECTED, ENDED, CLUSTERED, ATTRIBUTED, COHORTED, USER_EDITS, USER_EVENT_EDITS)
 """Logs that a finalised record is made of."""
@@ -52,21 +63,54 @@ def finalised_asset(settings: Settings, partitions: dg.MultiPartitionsDefinition
         code_version=__version__,
     )
 
-    @dg.multi_asset(name=FINALISED.name, specs=[spec], backfill_policy=dg.BackfillPolicy.single_run(), pool="refresh")
-    def finalise(
-        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
-    ) -> Iterator[dg.MaterializeResult[Any]]:
+    @dg.multi_asset(
+        name=FINALISED.name,
+        specs=[spec],
+        check_specs=[ran_on_all_inputs_spec(FINALISED)],
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        pool="refresh",
+    )
+    def finalise(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> Iterator[Any]:
         keys = list(context.partition_keys)
         provenance = Provenance(FINALISED.name, __version__, context.run_id)
-        results = []
-        for scope in scopes_of(keys):
-            asked = replace(scope, stores=stores_asked(context))
-            with warehouse.store.transaction() as tx:
-                results.append(finalise_scope(tx, asked, settings, provenance))
+        runs = [
+            _finalised(warehouse, settings, replace(scope, stores=stores_asked(context)), provenance)
+            for scope in scopes_of(keys)
+        ]
+        results = [run.appended for run in runs]
+        failures = [failure for run in runs for failure in run.failures]
+        missing = {"edits": EDITS_DOWN} if any(run.without_edits for run in runs) else {}
         tell_partitions(context, FINALISED, results, keys)
         yield dg.MaterializeResult(metadata=summary(results))
+        yield ran_on_all_inputs(FINALISED, missing, failures)
 
     return finalise
+
+
+@dataclass(frozen=True)
+class _Finalised:
+    appended: Appended
+    without_edits: bool
+    failures: list[str]
+
+
+def _finalised(warehouse: Warehouse, settings: Settings, scope: Scope, provenance: Provenance) -> _Finalised:
+    """Consolidate a scope; where edits cannot be read or cannot be applied, without them."""
+    failures: list[str] = []
+    for without_edits, look_for_edits in ((False, True), (True, True), (True, False)):
+        try:
+            if not without_edits:
+                strike(settings, EDITS)
+            with warehouse.store.transaction() as tx:
+                missing = frozenset({EDITS_DOWN} if without_edits or "drop" in asked_at(settings, EDITS) else ())
+                done = finalise_scope(tx, scope, settings, provenance, missing, look_for_edits=look_for_edits)
+                return _Finalised(done, EDITS_DOWN in missing, failures)
+        except Exception as error:
+            failures.append(f"{type(error).__name__}: {error}")
+    raise StageFailed(
+        f"{FINALISED.name} could not be computed for {scope.first_day} to {scope.last_day}: {failures[-1]}.",
+        remedy=NOTHING_WRITTEN,
+    )
 
 
 def hydrated_assets(settings: Settings) -> dg.AssetsDefinition:
@@ -94,7 +138,7 @@ def hydrated_assets(settings: Settings) -> dg.AssetsDefinition:
     return hydrate
 
 
-def published_asset() -> dg.AssetsDefinition:
+def published_asset(settings: Settings) -> dg.AssetsDefinition:
     """The snapshot that readers open, swapped in whole; ends the plan that the run carried out."""
 
     @dg.asset(
@@ -110,17 +154,21 @@ def published_asset() -> dg.AssetsDefinition:
         description="Copy of the warehouse and Parquet of the current state, for readers: `published/` in MRS_HOME.",
         code_version=__version__,
         backfill_policy=dg.BackfillPolicy.single_run(),
+        check_specs=[UNSEEN],
         pool="refresh",
     )
-    def publish(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult[Any]:
-        plan_id = context.run.tags.get(PLAN_TAG)
-        if plan_id:
-            with warehouse.store.transaction() as tx:
+    def publish(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> Iterator[Any]:
+        with warehouse.store.transaction() as tx:
+            plan_id = context.run.tags.get(PLAN_TAG)
+            if plan_id:
                 finish(tx, plan_id)
+            told = nothing_unseen(standing_list(tx, settings, STAGES, CLOSING), tx.now, settings)
         published = warehouse.publisher.publish()
-        if published is None:
-            return dg.MaterializeResult(metadata={"published": "nothing: no row was written since the last snapshot"})
-        return dg.MaterializeResult(metadata={"published": str(published.known_at), "run_id": published.run_id})
+        metadata = {"published": "nothing: no row was written since the last snapshot"}
+        if published is not None:
+            metadata = {"published": str(published.known_at), "run_id": published.run_id}
+        yield dg.MaterializeResult(metadata=metadata)
+        yield told
 
     return publish
 

@@ -12,6 +12,7 @@ from mrs_assets.contracts.settings import Settings
 from mrs_assets.graph import CLOSING, INPUT_LOGS, STAGES, feed_logs
 from mrs_assets.planning.intake import AdmissionRequest, admission_requests, record_planned, replay_plans
 from mrs_assets.planning.plan import Plan
+from mrs_assets.planning.recovery import recovery
 from mrs_assets.planning.run_tags import admission_tags, step_tags
 from mrs_resources.warehouse import Warehouse
 
@@ -58,7 +59,7 @@ class Ticker:
         self._job = definitions.resolve_implicit_global_asset_job_def()
 
     def tick(self, tell: Told) -> TickResult:
-        """Admit what arrived, replay what it touches, publish.
+        """Admit what arrived, replay what it touches, mend what can be mended, publish.
 
         What fails is reported in the result; the next tick takes it up again.
         """
@@ -68,17 +69,25 @@ class Ticker:
             if self._run(feed_logs(request.feeds), admission_tags(request), result):
                 result.admitted.append(request)
         plans = replay_plans(self.warehouse, self._settings, INPUT_LOGS, STAGES, CLOSING)
+        self._carry_out(plans, result, tell)
+        unanswered = {plan.scope.retailer for plan in plans if plan not in result.plans}
+        mended = recovery(self.warehouse, self._settings, STAGES, CLOSING, unanswered)
+        self._carry_out(mended.plans, result, tell)
+        if mended.carried_over:
+            tell(f"{mended.carried_over} degraded days wait for the next tick")
+        # Files that changed no fact have accounts to publish; a process that died may have left all but that done.
+        unpublished = result.admitted or (not plans and not mended.plans and not self.warehouse.publisher.is_current())
+        if unpublished and not result.plans:
+            self._run(CLOSING.state, {}, result)
+        return result
+
+    def _carry_out(self, plans: Sequence[Plan], result: TickResult, tell: Told) -> None:
         for plan in plans:
             tell(plan_in_words(plan))
             record_planned(self.warehouse, plan)
             steps = enumerate(plan.steps)
             if all(self._run(step.assets, step_tags(plan, number), result) for number, step in steps):
                 result.plans.append(plan)
-        # Files that changed no fact have accounts to publish; a process that died may have left all but that done.
-        unpublished = result.admitted or (not plans and not self.warehouse.publisher.is_current())
-        if unpublished and not result.plans:
-            self._run(CLOSING.state, {}, result)
-        return result
 
     def _run(self, assets: Sequence[str], tags: dict[str, str], result: TickResult) -> bool:
         run = self._job.execute_in_process(
@@ -105,8 +114,8 @@ def plan_in_words(plan: Plan) -> str:
     """One line that says what a plan recomputes and why."""
     days = len(plan.scope.days)
     span = f"{plan.scope.first_day}" if days == 1 else f"{plan.scope.first_day} to {plan.scope.last_day}, {days} days"
-    causes = ", ".join(plan.triggers)
-    return f"replay {plan.scope.retailer}: {span}; {len(plan.assets)} assets; new rows in {causes}"
+    because = ("new rows in " if plan.purpose == "replay" else "gone: ") + ", ".join(plan.triggers)
+    return f"{plan.purpose} {plan.scope.retailer}: {span}; {len(plan.assets)} assets; {because}"
 
 
 def _admission_in_words(request: AdmissionRequest) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
 import polars as pl
@@ -79,9 +79,7 @@ def fold(name: str, outcomes: Sequence[Outcome], now: datetime, policy: Breakers
     known = Breaker(name, "closed", len(failed), None, last.detail, failed[0].noted_at)
     if len(failed) < policy.failures:
         return known
-    doublings = min(len(failed) - policy.failures, 30)
-    pause = timedelta(minutes=min(policy.pause_minutes * 2**doublings, policy.longest_pause_minutes))
-    retry_at = (probe or last).noted_at + pause
+    retry_at = (probe or last).noted_at + policy.pause(len(failed) - policy.failures)
     return replace(known, state="open" if now < retry_at else "half_open", retry_at=retry_at)
 
 

@@ -129,6 +129,31 @@ class Transaction:
             f"SELECT store_id, count(*) FROM {contract.name} WHERE {condition} GROUP BY ALL ORDER BY ALL", parameters
         ).fetchall()
 
+    def degraded_days(self, contract: Contract) -> pl.DataFrame:
+        """Live degraded rows by business day and reason.
+
+        Returns:
+            Columns retailer, business_day, reason, rows, written_at (the newest of the rows, UTC), sorted.
+        """
+        self.ensure(contract)
+        return self.query(
+            f"WITH marked AS (SELECT * FROM {contract.name} WHERE run_id = $run AND is_degraded AND NOT is_retracted), "
+            "reasons AS (SELECT retailer, business_day, unnest(degraded_reasons) AS reason, written_at FROM marked m "
+            f"WHERE NOT EXISTS (SELECT 1 FROM {contract.name} n WHERE n.run_id = $run AND n.version > m.version "
+            f"AND {same_key(contract, 'm', 'n')})) SELECT retailer, business_day, reason, count(*) AS rows, "
+            "max(written_at) AS written_at FROM reasons GROUP BY ALL ORDER BY ALL",
+            {"run": self.run_id},
+        )
+
+    def days_with_rows(self, contract: Contract, retailer: str) -> list[date]:
+        """Business days of a retailer that a log ever had rows of, sorted."""
+        self.ensure(contract)
+        found = self.query(
+            f"SELECT DISTINCT business_day FROM {contract.name} WHERE run_id = ? AND retailer = ? ORDER BY ALL",
+            [self.run_id, retailer],
+        )
+        return found["business_day"].to_list()
+
     def query(self, sql: str, parameters: list[object] | dict[str, object] | None = None) -> pl.DataFrame:
         """Rows of a query; values are parameters, never part of the text."""
         return _utc(self.connection.execute(sql, parameters or []).pl())

@@ -10,13 +10,12 @@ import dagster as dg
 
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.graph import CLOSING, INPUT_LOGS, STAGES, feed_logs
-from mrs_assets.planning.intake import admission_requests, record_planned, replay_plans
-from mrs_assets.planning.run_tags import ADMISSION_TAG, PLAN_TAG, STEP_TAG, admission_tags, step_tags
+from mrs_assets.planning.intake import admission_requests, replay_plans
+from mrs_assets.planning.run_tags import ADMISSION_TAG, admission_tags
 from mrs_resources.warehouse import Warehouse
+from sensors.plan_runs import attempts, plan_runs
 
 SECONDS_BETWEEN_LOOKS = 30
-MAX_ATTEMPTS = 3
-"""A plan whose runs failed this often waits for a person: materialise its partitions by hand."""
 
 
 def retail_feed_sensor(settings: Settings, job_name: str) -> dg.SensorDefinition:
@@ -63,33 +62,6 @@ def replay_sensor(settings: Settings, job_name: str) -> dg.SensorDefinition:
         plans = replay_plans(warehouse, settings, INPUT_LOGS, STAGES, CLOSING)
         if not plans:
             yield dg.SkipReason("Every admitted row is answered.")
-        for plan in plans:
-            for number, step in enumerate(plan.steps):
-                tags = {PLAN_TAG: plan.plan_id, STEP_TAG: str(number)}
-                if is_done(context.instance, tags):
-                    continue
-                attempt = attempts(context.instance, tags)
-                if attempt is not None:
-                    record_planned(warehouse, plan)
-                    yield dg.RunRequest(
-                        run_key=f"{plan.plan_id}-{number}-{attempt}",
-                        asset_selection=[dg.AssetKey(name) for name in step.assets],
-                        tags=step_tags(plan, number),
-                    )
-                break  # the next step waits for this one
+        yield from plan_runs(context.instance, warehouse, plans)
 
     return look
-
-
-def attempts(instance: dg.DagsterInstance, tags: dict[str, str]) -> int | None:
-    """Number of the next attempt at some work; None while one is under way or after too many failures."""
-    runs = instance.get_runs(dg.RunsFilter(tags=tags))
-    if any(not run.is_finished for run in runs):
-        return None
-    failed = sum(not run.is_success for run in runs)
-    return failed if failed < MAX_ATTEMPTS else None
-
-
-def is_done(instance: dg.DagsterInstance, tags: dict[str, str]) -> bool:
-    """Whether a run with these tags succeeded."""
-    return bool(instance.get_runs(dg.RunsFilter(tags=tags, statuses=[dg.DagsterRunStatus.SUCCESS]), limit=1))

@@ -12,6 +12,8 @@ from mrs_assets.contracts.stage import Frames, Inputs, Stage
 from mrs_resources.isolation import WORKER
 from mrs_resources.retrying import with_retries
 
+NOTHING_WRITTEN = "Nothing was written; earlier rows stand. Mend the cause and materialise the partition again."
+
 
 @dataclass(frozen=True)
 class Computed:
@@ -84,7 +86,7 @@ class Computer:
         known = f"{first}" if isinstance(first, MrsError) else f"{type(first).__name__}: {first}"
         raise StageFailed(
             f"{stage.name} could not be computed for {inputs.scope.first_day} to {inputs.scope.last_day}: {known}.",
-            remedy="Nothing was written; earlier rows stand. Mend the cause and materialise the partition again.",
+            remedy=NOTHING_WRITTEN,
         ) from first
 
 

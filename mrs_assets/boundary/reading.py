@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import timedelta
 
 import polars as pl
 
 from mrs_assets.boundary.faults import asked_at, strike
-from mrs_assets.contracts.calendar import business_day_of
-from mrs_assets.contracts.contract import Contract
-from mrs_assets.contracts.logs.arrivals import ARRIVALS
 from mrs_assets.contracts.scope import Scope
-from mrs_assets.contracts.settings import CONTEXT_FEEDS, Settings
+from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.stage import Input, Inputs, Model, Stage, Want
 from mrs_resources.breaker import breaker, note_failure, note_probe, note_success
 from mrs_resources.kernel import Provenance
-from mrs_resources.log_store import EVER, Transaction
+from mrs_resources.liveness import down_from, is_configured
+from mrs_resources.log_store import Transaction
 from mrs_resources.model_store import ModelStore, active_model
 
 
@@ -61,9 +59,9 @@ class InputReader:
             if want.log is not None:
                 rows = want.log.contract.empty(stored=True) if dropped else self._rows(tx, stage, name, want.log, scope)
                 frames[name] = rows
-                if dropped or self._down_from(tx, want.log.contract, scope) <= scope.first_day:
+                if dropped or down_from(tx, want.log.contract, self._settings, scope.retailer) <= scope.first_day:
                     missing.add(name)
-                elif rows.is_empty() and not self._configured(want.log.contract, scope):
+                elif rows.is_empty() and not is_configured(want.log.contract, self._settings, scope.retailer):
                     unconfigured.add(name)
             elif dropped:
                 missing.add(name)
@@ -78,8 +76,8 @@ class InputReader:
     def spans(self, tx: Transaction, stage: Stage, scope: Scope) -> list[Scope]:
         """The scope cut where a configured feed goes late, so that each day misses what it would miss alone."""
         logs = [want.log.contract for want in stage.wants.values() if want.log is not None]
-        down_from = {self._down_from(tx, contract, scope) for contract in logs}
-        firsts = sorted({scope.first_day, *(day for day in down_from if scope.first_day < day <= scope.last_day)})
+        ends = {down_from(tx, contract, self._settings, scope.retailer) for contract in logs}
+        firsts = sorted({scope.first_day, *(day for day in ends if scope.first_day < day <= scope.last_day)})
         lasts = [*(day - timedelta(days=1) for day in firsts[1:]), scope.last_day]
         return [replace(scope, first_day=first, last_day=last) for first, last in zip(firsts, lasts, strict=True)]
 
@@ -89,37 +87,6 @@ class InputReader:
             return tx.live(wanted.contract, replace(input_scope(wanted, scope), stores=None))
         except Exception as error:
             raise WantFailed(name, error) from error
-
-    def _configured(self, contract: Contract, scope: Scope) -> bool:
-        """Whether an empty log should have had rows: a feed that somebody configured."""
-        feed = contract.name.removesuffix("_log")
-        retailers = [scope.retailer] if scope.retailer else list(self._settings.retailers)
-        return feed in CONTEXT_FEEDS and any(self._settings.configured(feed, retailer) for retailer in retailers)
-
-    def _down_from(self, tx: Transaction, contract: Contract, scope: Scope) -> date:
-        """First business day on which a configured feed is down.
-
-        That is every day where it never said anything, else the days that its newest file came too long before. A
-        feed that has nothing to say of a day is not down.
-        """
-        if not self._configured(contract, scope):
-            return date.max
-        if not tx.ever_spoke(contract, replace(EVER, retailer=scope.retailer)):
-            return date.min
-        feed = contract.name.removesuffix("_log")
-        limit = self._settings.feeds[feed].late_after_days
-        if limit is None:
-            return date.max
-        tx.ensure(ARRIVALS)
-        newest = tx.query(
-            f"SELECT retailer, max(received_at) AS came FROM {ARRIVALS.name} WHERE run_id = ? AND feed = ? "
-            "AND (? IS NULL OR retailer = ?) AND decision <> 'rejected' GROUP BY ALL ORDER BY came DESC, retailer",
-            [tx.run_id, feed, scope.retailer, scope.retailer],
-        ).filter(pl.col("retailer").is_in(list(self._settings.retailers)))
-        if newest.is_empty():
-            return date.min
-        came = business_day_of(newest["came"][0], self._settings.retailers[newest["retailer"][0]])
-        return came + timedelta(days=limit + 1)
 
     def _model(self, tx: Transaction, point: str, want: Want, version: dict[str, object]) -> Model | None:
         """A model's artefact, unless it cannot be loaded or has failed too often to be tried now."""
@@ -137,11 +104,6 @@ class InputReader:
             return None
         note_success(tx, known, self.provenance)
         return Model(str(version["model_version_id"]), artefact)
-
-
-def logs_read(stage: Stage) -> list[Input]:
-    """Every log input of a stage, needed or wanted."""
-    return [*stage.needs.values(), *(w.log for w in stage.wants.values() if w.log is not None)]
 
 
 def input_scope(wanted: Input, scope: Scope) -> Scope:

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from mrs_assets.boundary.computing import Computed, Computer
 from mrs_assets.boundary.degrading import degrade
-from mrs_assets.boundary.reading import InputReader, WantFailed, input_scope, logs_read
+from mrs_assets.boundary.reading import InputReader, WantFailed, input_scope
 from mrs_assets.contracts.errors import MrsError
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
@@ -116,7 +116,7 @@ class StageRunner:
 
     def _run_part(self, stage: Stage, scope: Scope, reader: InputReader) -> tuple[dict[str, Appended], Computed]:
         """Compute without holding the lock; if an input changed meanwhile, compute again, at last with the lock."""
-        logs = [i.contract for i in logs_read(stage)]
+        logs = [i.contract for i in stage.reads]
         for _ in range(OPTIMISTIC_TRIES):
             inputs, seen, known = self._read(stage, scope, reader)
             computed = self._compute(stage, inputs, known)
@@ -130,7 +130,7 @@ class StageRunner:
 
     def _read(self, stage: Stage, scope: Scope, reader: InputReader) -> tuple[Inputs, datetime | None, Breaker]:
         """Inputs at one instant; a want that cannot be read is left out of the next try."""
-        logs = [i.contract for i in logs_read(stage)]
+        logs = [i.contract for i in stage.reads]
         withheld: frozenset[str] = frozenset()
         while True:
             try:

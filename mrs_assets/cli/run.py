@@ -60,11 +60,14 @@ def run_tick(settings: Settings, warehouse: Warehouse) -> bool:
 
 
 def plan() -> None:
-    """Show what the next tick would recompute, and why, without doing it."""
+    """Show what the next tick would recompute, and why, without doing it; and what stays degraded."""
     from mrs_assets.graph import CLOSING, INPUT_LOGS, STAGES  # noqa: PLC0415 - loads the model libraries
     from mrs_assets.planning.intake import replay_plans  # noqa: PLC0415
+    from mrs_assets.planning.recovery import recovery  # noqa: PLC0415
 
     settings, warehouse = open_settings()
+    replays = replay_plans(warehouse, settings, INPUT_LOGS, STAGES, CLOSING)
+    mended = recovery(warehouse, settings, STAGES, CLOSING, {plan.scope.retailer for plan in replays})
     rows = [
         {
             "retailer": plan.scope.retailer,
@@ -73,9 +76,10 @@ def plan() -> None:
             "assets": len(step.assets),
             "days changed": len(plan.days_changed),
             "stores changed": plan.stores_changed,
+            "purpose": plan.purpose,
             "because of": ", ".join(plan.triggers),
         }
-        for plan in replay_plans(warehouse, settings, INPUT_LOGS, STAGES, CLOSING)
+        for plan in [*replays, *mended.plans]
         for step in plan.steps
     ]
     waiting = sum(path.is_file() for path in warehouse.archive.inbox.glob("*/*/[!.]*"))
@@ -85,6 +89,20 @@ def plan() -> None:
         print_table(pl.DataFrame(rows), title="The next tick recomputes")
     else:
         say("Every admitted row is answered: nothing to recompute.")
+    waiting_for = [
+        {
+            "log": item.log,
+            "retailer": item.retailer,
+            "reason": item.reason,
+            "days": len(item.days),
+            "rows": item.rows,
+            "waits for": item.waits_for,
+        }
+        for item in mended.standing
+        if item.waits_for is not None
+    ]
+    if waiting_for:
+        print_table(pl.DataFrame(waiting_for), title="Degraded, and not to be mended yet")
 
 
 def reset(

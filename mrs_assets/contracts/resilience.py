@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Literal
 
 from pydantic import Field
@@ -51,6 +52,22 @@ class Breakers(Section):
     failures: int = Field(default=3, ge=1)
     pause_minutes: float = Field(default=5, gt=0)
     longest_pause_minutes: float = Field(default=240, gt=0)
+
+    def pause(self, failed_again: int) -> timedelta:
+        """How long something is left alone that failed so many times more after it was left alone first."""
+        return timedelta(minutes=min(self.pause_minutes * 2 ** min(failed_again, 30), self.longest_pause_minutes))
+
+
+class Recovery(Section):
+    """How much of what was degraded is computed again at once: `[recovery]`.
+
+    Attributes:
+        days_at_once: most days of one retailer in one plan; the others wait for the next.
+        overdue_minutes: how long something may wait although nothing stands in its way before a check says so.
+    """
+
+    days_at_once: int = Field(default=31, ge=1)
+    overdue_minutes: float = Field(default=60, gt=0)
 
 
 class Fault(Section):

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from mrs_assets.contracts.errors import SettingsMistake
-from mrs_assets.contracts.resilience import Breakers, Environment, Fault, Isolation, Retries
+from mrs_assets.contracts.resilience import Breakers, Environment, Fault, Isolation, Recovery, Retries
 from mrs_assets.contracts.section import Section
 
 CONTEXT_FEEDS = ("promotions", "campaigns", "contextual_events", "stores")
@@ -156,6 +156,7 @@ class Settings(Section):
     isolation: Isolation = Isolation()
     retries: Retries = Retries()
     breakers: Breakers = Breakers()
+    recovery: Recovery = Recovery()
     faults: tuple[Fault, ...] = ()
 
     @model_validator(mode="after")

@@ -140,6 +140,11 @@ class Stage:
         assert bool(self.down) == (self.fallback is not None), f"{self.name}: a fallback and its reason go together"
 
     @property
+    def reads(self) -> list[Input]:
+        """Every log that it reads, needed or wanted."""
+        return [*self.needs.values(), *(want.log for want in self.wants.values() if want.log is not None)]
+
+    @property
     def critical(self) -> bool:
         """Whether a failure of this stage is a failure of the run."""
         return self.fallback is None

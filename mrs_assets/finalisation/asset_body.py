@@ -20,6 +20,9 @@ from mrs_assets.finalisation.finalise import finalise
 ANYWHERE = Scope(first_day=date(1, 1, 1), last_day=date(9999, 12, 31), complete=False)
 """A record lies on the day of its report's onset, which may be before the days that are consolidated."""
 
+EDITS_DOWN = "edits_down"
+"""Reason on a record that was made without looking at what people said."""
+
 RESTATED = "sales_restated"
 """Reason on a report whose sales were corrected and that has not been computed again."""
 
@@ -52,22 +55,28 @@ def finalise_scope(
     settings: Settings,
     provenance: Provenance_contra,
     missing: frozenset[str] = frozenset(),
+    *,
+    look_for_edits: bool = True,
 ) -> Appended_co:
     """Consolidate every report that the scope's days or a new edit touch, each from its complete latest state.
 
-    A report that is no longer detected keeps its last known values and becomes `ended`, `data correction`. Edits that
-    are in the log are applied even where `missing` says `edits_down`: the reason then only marks the rows.
+    A report that is no longer detected keeps its last known values and becomes `ended`, `data correction`. Where
+    `missing` says `edits_down` no edit counts: the record is what the machine knows. Unless `look_for_edits`, reports
+    outside the scope that have a new edit are not looked for either.
 
     Returns:
         What the append to `minority_reports_finalised_log` did.
     """
     tx.ensure(*sql.READS)
-    ids = _touched(tx, scope)
+    edited = EDITS_DOWN not in missing
+    ids = _touched(tx, scope, edited=look_for_edits)
     if not ids:
         return tx.append(FINALISED, FINALISED.empty(), ANYWHERE, provenance)
-    folded, about_events = _folded(tx, ids), _event_edits(tx)
-    frame = finalise(folded, _report_edits(tx, ids), about_events, settings, missing)
-    if settings.auto_approval.enabled:
+    folded = _folded(tx, ids)
+    about_events = _event_edits(tx) if edited else USER_EVENT_EDITS.empty(stored=True)
+    about_reports = _report_edits(tx, ids) if edited else USER_EDITS.empty(stored=True)
+    frame = finalise(folded, about_reports, about_events, settings, missing)
+    if edited and settings.auto_approval.enabled:
         approvals = auto_approvals(frame, settings, _spoken_for(tx, ids))
         if approvals.height:
             tx.append(USER_EDITS, approvals, ANYWHERE, provenance)
@@ -94,7 +103,7 @@ def mark_superseded(
     return tx.append(FINALISED, _numbered(tx, marked.select(list(FINALISED.body)), ids), ANYWHERE, provenance)
 
 
-def _touched(tx: Warehouse[Any, Any], scope: Scope) -> list[str]:
+def _touched(tx: Warehouse[Any, Any], scope: Scope, *, edited: bool = True) -> list[str]:
     limits = {
         "run_id": tx.run_id,
         "first_day": scope.first_day,
@@ -104,9 +113,9 @@ def _touched(tx: Warehouse[Any, Any], scope: Scope) -> list[str]:
     }
     now = {"run_id": tx.run_id, "as_of": None}
     found = set(tx.query(sql.IN_SCOPE, limits)["report_id"])
-    if _any(tx, USER_EDITS):
+    if edited and _any(tx, USER_EDITS):
         found |= set(tx.query(sql.NEWLY_EDITED, now | {"retailer": scope.retailer})["report_id"])
-    if _any(tx, USER_EVENT_EDITS):
+    if edited and _any(tx, USER_EVENT_EDITS):
         found |= set(tx.query(sql.IN_NEWLY_EDITED_EVENTS, now)["report_id"])
     return sorted(found)
 

@@ -15,7 +15,7 @@ from mrs_assets.contracts.logs.operations import REPLAY_PLANS
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.logs.unified_sales import UNIFIED_SALES
 from mrs_assets.contracts.settings import Settings
-from mrs_assets.planning.plan import Change, Plan
+from mrs_assets.planning.plan import Change, Plan, Step
 from mrs_resources.kernel import Provenance
 from mrs_resources.log_store import EVER, Transaction
 
@@ -78,7 +78,9 @@ def record(tx: Transaction, plan: Plan, state: str) -> None:
             "last_day": [plan.scope.last_day],
             "days_changed": [[day.isoformat() for day in plan.days_changed]],
             "stores_changed": [plan.stores_changed],
+            "purpose": [plan.purpose],
             "triggers": [list(plan.triggers)],
+            "steps": [[str(step) for step in plan.steps]],
             "assets": [list(plan.assets)],
             "inputs_written_at": [plan.inputs_written_at],
             "state": [state],
@@ -86,6 +88,22 @@ def record(tx: Transaction, plan: Plan, state: str) -> None:
         }
     )
     tx.append(REPLAY_PLANS, frame, replace(EVER, complete=False), Provenance("planning", __version__))
+
+
+def unfinished_recoveries(tx: Transaction) -> list[Plan]:
+    """Recoveries that were begun and not finished, as they were planned: what they mended is no longer degraded."""
+    begun = tx.live(REPLAY_PLANS).filter((pl.col("purpose") == "recovery") & (pl.col("state") == "planned"))
+    return [
+        Plan(
+            steps=tuple(Step.parse(text, row["retailer"]) for text in row["steps"]),
+            triggers=tuple(row["triggers"]),
+            days_changed=tuple(date.fromisoformat(day) for day in row["days_changed"]),
+            stores_changed=row["stores_changed"],
+            inputs_written_at=row["inputs_written_at"],
+            purpose="recovery",
+        )
+        for row in begun.sort("retailer", "written_at", "plan_id").to_dicts()
+    ]
 
 
 def finish(tx: Transaction, plan_id: str) -> None:

@@ -7,9 +7,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from typing import Literal
 
+from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.stage import Stage
+
+Purpose = Literal["replay", "recovery"]
 
 
 @dataclass(frozen=True)
@@ -35,11 +39,13 @@ class Closing:
     """Assets that come after the declared stages.
 
     Attributes:
-        finalisation: partitioned assets that consolidate reports; all that an edit concerns.
+        finalisation: the log that consolidates reports: all that an edit concerns.
+        finalisation_reasons: reasons on its rows that are its own and not those of the rows it was computed from.
         state: unpartitioned assets that end every plan.
     """
 
-    finalisation: tuple[str, ...]
+    finalisation: Contract
+    finalisation_reasons: frozenset[str]
     state: tuple[str, ...]
 
 
@@ -50,6 +56,15 @@ class Step:
     scope: Scope
     assets: tuple[str, ...]
 
+    def __str__(self) -> str:
+        return f"{self.scope.first_day}/{self.scope.last_day}/{','.join(self.assets)}"
+
+    @classmethod
+    def parse(cls, text: str, retailer: str) -> Step:
+        """The step that was written as text."""
+        first, last, assets = text.split("/")
+        return cls(Scope(date.fromisoformat(first), date.fromisoformat(last), retailer), tuple(assets.split(",")))
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -57,10 +72,11 @@ class Plan:
 
     Attributes:
         steps: runs, each after the one before it.
-        triggers: logs whose rows changed.
-        days_changed: business days whose inputs changed.
+        triggers: logs whose rows changed, or reasons that went away.
+        days_changed: business days whose inputs changed, or that were degraded.
         stores_changed: number of stores whose inputs changed.
         inputs_written_at: the plan answers every input row written up to here.
+        purpose: whether inputs changed or what was degraded is computed again.
     """
 
     steps: tuple[Step, ...]
@@ -68,6 +84,7 @@ class Plan:
     days_changed: tuple[date, ...]
     stores_changed: int
     inputs_written_at: datetime
+    purpose: Purpose = "replay"
 
     @property
     def scope(self) -> Scope:
@@ -83,8 +100,7 @@ class Plan:
     @property
     def plan_id(self) -> str:
         """Hash of what the plan answers: planning the same changes again gives the same id."""
-        steps = [[s.scope.first_day.isoformat(), s.scope.last_day.isoformat(), *s.assets] for s in self.steps]
-        facts = [self.scope.retailer, self.inputs_written_at.isoformat(), steps]
+        facts = [self.purpose, self.scope.retailer, self.inputs_written_at.isoformat(), *map(str, self.steps)]
         return "plan-" + hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
@@ -93,8 +109,7 @@ def downstream(logs: Iterable[str], stages: Sequence[Stage]) -> frozenset[str]:
     reached = set(logs)
     found: set[str] = set()
     for stage in stages:  # in order of the graph: a stage only reads what earlier ones write
-        read = {i.contract.name for i in stage.needs.values()}
-        read |= {w.log.contract.name for w in stage.wants.values() if w.log is not None}
+        read = {i.contract.name for i in stage.reads}
         written = {contract.name for contract in stage.writes}
         if (read - written) & reached:
             reached |= written
@@ -104,9 +119,7 @@ def downstream(logs: Iterable[str], stages: Sequence[Stage]) -> frozenset[str]:
 
 def reach_back(log: str, stages: Sequence[Stage]) -> timedelta:
     """How long before its own day a row of a log can matter: planned things are known ahead."""
-    read = [i for stage in stages for i in stage.needs.values()]
-    read += [w.log for stage in stages for w in stage.wants.values() if w.log is not None]
-    return timedelta(days=max((i.days_after for i in read if i.contract.name == log), default=0))
+    return timedelta(days=max((i.days_after for s in stages for i in s.reads if i.contract.name == log), default=0))
 
 
 def plan_changes(
@@ -144,7 +157,7 @@ def plan_changes(
             plans.append(_plan(_steps(whole, reports_from.get(retailer), concerned, stages, closing), facts))
         if edits:
             days = [day for change in edits for day in change.days]
-            assets = (*closing.finalisation, *closing.state)
+            assets = (closing.finalisation.name, *closing.state)
             plans.append(_plan([Step(Scope(min(days), max(days), retailer), tuple(sorted(assets)))], edits))
     return plans
 
@@ -159,7 +172,7 @@ def _steps(
     if whole.last_day < begin:
         return [Step(whole, tuple(sorted({*history, *closing.state})))]
     reported = replace(whole, first_day=max(begin, whole.first_day))
-    assets = {*rest, *closing.finalisation, *closing.state}
+    assets = {*rest, closing.finalisation.name, *closing.state}
     if reported == whole or not history:
         return [Step(reported, tuple(sorted(assets | history)))]
     return [Step(whole, tuple(sorted(history))), Step(reported, tuple(sorted(assets)))]

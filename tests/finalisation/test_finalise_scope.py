@@ -18,7 +18,7 @@ from mrs_assets.contracts.logs.events import EVENTS
 from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import AutoApproval, Retailer, Settings
-from mrs_assets.finalisation.asset_body import finalise_scope, mark_superseded
+from mrs_assets.finalisation.asset_body import EDITS_DOWN, finalise_scope, mark_superseded
 from mrs_resources.kernel import Appended
 from mrs_resources.log_store import LogStore, Transaction
 from tests.hydration.rows import PROVENANCE, action, event_id, instant, put, replace_all, report_id, row
@@ -101,10 +101,19 @@ def test_missing_stages_are_named(tx: Transaction) -> None:
 def test_reasons_of_the_caller_and_of_the_rows_add_up(tx: Transaction) -> None:
     stages(tx, attribution={"is_degraded": True, "degraded_reasons": ["campaigns_down"]})
     said(tx, "a1", "approve")
-    finalised(tx, missing=frozenset({"edits_down", "MEEL_down"}))
+    finalised(tx, missing=frozenset({EDITS_DOWN, "MEEL_down"}))
     seen = record(tx)
     assert seen["degraded_reasons"] == ["MEEL_down", "campaigns_down", "edits_down"]
-    assert seen["final_decision"] == "approved", "an edit that is in the log is not lost"
+
+
+def test_without_edits_the_record_is_the_machines_until_they_are_back(tx: Transaction) -> None:
+    stages(tx)
+    said(tx, "a1", "approve")
+    finalised(tx, missing=frozenset({EDITS_DOWN}))
+    seen = record(tx)
+    assert (seen["final_decision"], seen["report_status"]) == (None, "finalised_degraded_edits_down")
+    finalised(tx)
+    assert (record(tx)["final_decision"], record(tx)["is_degraded"]) == ("approved", False)
 
 
 def test_a_closure_ends_the_record_and_reopening_shows(tx: Transaction) -> None:

@@ -1,8 +1,8 @@
 """Run as a process of its own: a tick that kills itself with SIGKILL at a moment that is counted, never timed.
 
-Arguments: home, moment and number. Moments: `before` or `after` the commit of the nth transaction; `line`, before the
-nth line that it executes of our own code; `effect`, the same for the resources, where every effect is. Number 0: it
-lives on, and prints how often the moment came.
+Arguments: home, moment and number. Moments: `before` or `after` the nth commit; `publication`, before it
+begins for the nth time; `line`, before the nth line that it executes of our own code; `effect`, the same for the
+resources, where every effect is. Number 0: it lives on, and prints how often the moment came.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import mrs_resources
 import sensors
 from mrs_resources.clock import utc_now
 from mrs_resources.log_store import LogStore, Transaction
+from mrs_resources.publisher import Published, Publisher
 from tests.world import World, settings_for
 
 ROOMS = {"effect": (mrs_resources,), "line": (mrs_resources, mrs_assets, sensors)}
@@ -67,10 +68,23 @@ def at_commits(moment: str, came: Callable[[], None]) -> None:
     LogStore.transaction = counted  # type: ignore[method-assign]
 
 
+def at_publications(came: Callable[[], None]) -> None:
+    """Call before every publication."""
+    undisturbed = Publisher.publish
+
+    def counted(self: Publisher) -> Published | None:
+        came()
+        return undisturbed(self)
+
+    Publisher.publish = counted  # type: ignore[method-assign]
+
+
 def main(home: Path, moment: str, fatal: int) -> None:
     world, countdown = World(home, settings_for(home), clock=utc_now), Countdown(fatal)
     if moment in ROOMS:
         at_lines_of(ROOMS[moment], countdown)
+    elif moment == "publication":
+        at_publications(countdown)
     else:
         at_commits(moment, countdown)
     world.tick()

@@ -56,6 +56,7 @@ def assert_same_belief(world: World, other: World) -> None:
         ours, theirs = (w.query(f"SELECT * FROM {view.name} ORDER BY {view.key}") for w in (world, other))
         assert_frame_equal(ours.drop("known_at"), theirs.drop("known_at"))
         assert_frame_equal(SnapshotReader(world.home, FOLDS).show(view.name).sort(view.key), ours)
+    assert world.warehouse.publisher.is_current()
 
 
 def assert_same_history(world: World, other: World, contracts: Iterable[Contract] = COMPARED) -> None:

@@ -44,6 +44,15 @@ def test_a_killed_tick_is_finished_by_the_next_one(undisturbed: World, tmp_path:
     assert world.tick().appended == {}
 
 
+def test_what_a_killed_tick_left_unpublished_the_next_one_publishes(undisturbed: World, tmp_path: Path) -> None:
+    world = World(tmp_path, settings_for(tmp_path))
+    send_files(world)
+    kill_tick(tmp_path, "publication", 1)
+    assert world.warehouse.publisher.published() is None
+    assert world.tick().appended == {}
+    assert_same_belief(world, undisturbed)
+
+
 def test_two_ticks_at_once_lose_and_double_nothing(undisturbed: World, tmp_path: Path) -> None:
     world = World(tmp_path, settings_for(tmp_path))
     send_files(world)

@@ -1,4 +1,4 @@
-"""Killed anywhere, finished by the next tick. More moments: `MRS_KILLS=40 pytest tests/stories/test_random_kills.py`.
+"""Killed anywhere, finished by the next tick. For more moments: MRS_KILLS=40 pytest tests/stories/test_random_kills.py.
 
 What is interrupted is a working day: sales that correct what a report rests on, new days with another anomaly, and an
 analyst's word on the report.

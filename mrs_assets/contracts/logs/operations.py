@@ -22,10 +22,14 @@ class ReplayPlan(Rows):
     plan_id: str = name(description="Hash of retailer, days and the newest input that it answers.")
     first_day: pl.Date = required(description="First business day to recompute.")
     last_day: pl.Date = required(description="Last business day to recompute.")
-    days_changed: Texts = required(description="Business days whose inputs changed, sorted.")
+    days_changed: Texts = required(description="Business days whose inputs changed or that were degraded, sorted.")
     stores_changed: Count = required(description="Number of stores whose sales changed.")
-    triggers: Texts = required(description="Logs whose rows changed, sorted.")
+    purpose: str = required(
+        isin=["replay", "recovery"], description="`replay`: inputs changed; `recovery`: what degraded them is gone."
+    )
+    triggers: Texts = required(description="Logs whose rows changed, or reasons that went away, sorted.")
     assets: Texts = required(description="Assets to materialise, sorted.")
+    steps: Texts = required(description="Runs in order: `first day/last day/asset,asset`.")
     inputs_written_at: Instant = required(description="The plan answers every input row written up to here. UTC.")
     state: str = required(isin=["planned", "done"], description="`planned`, then `done`.")
     planned_reports: Count = optional(description="Live reports in the rectangle when it was planned.")
