@@ -6,13 +6,14 @@ from typing import Any
 import dagster as dg
 
 from mrs_assets import __version__
+from mrs_assets.boundary.admitting import Admission, admit_pending
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.feed import FeedContract
 from mrs_assets.contracts.logs.arrivals import ARRIVALS
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.log_asset import log_spec, summary, tell_partitions
 from mrs_assets.partitions import scopes_of
-from mrs_resources.admission import Admitted, admit, pending_arrivals
+from mrs_resources.admission import Admitted
 from mrs_resources.kernel import Provenance
 from mrs_resources.warehouse import Warehouse
 
@@ -22,19 +23,20 @@ def feed_asset(feed: FeedContract, settings: Settings, partitions: dg.MultiParti
     writes = [target.contract for target in feed.targets]
     description = f"Admitted from `inbox/{feed.name}/<retailer>/` in MRS_HOME."
     specs = [log_spec(contract, partitions, description=description, code_version=__version__) for contract in writes]
-    accounts = [
-        dg.AssetCheckSpec(
-            "accounts_for_every_row",
-            asset=contract.name,
-            description="Rows received = accepted + duplicate + dead-lettered, for every file.",
-        )
+    told = {
+        "accounts_for_every_row": "Rows received = accepted + duplicate + dead-lettered, for every file.",
+        "no_file_waits": "Every file that arrived was decided on.",
+    }
+    checks = [
+        dg.AssetCheckSpec(name, asset=contract.name, description=words)
         for contract in writes
+        for name, words in told.items()
     ]
 
     @dg.multi_asset(
         name=f"{feed.name}_feed",
         specs=specs,
-        check_specs=accounts,
+        check_specs=checks,
         backfill_policy=dg.BackfillPolicy.single_run(),
         pool="detection",
     )
@@ -42,34 +44,18 @@ def feed_asset(feed: FeedContract, settings: Settings, partitions: dg.MultiParti
         keys = list(context.partition_keys)
         provenance = Provenance(f"feed:{feed.name}", __version__, context.run_id)
         retailers = [str(scope.retailer) for scope in scopes_of(keys)]
-        admitted = admit_pending(warehouse, settings, feed, retailers, provenance)
+        admission = admit_pending(warehouse, settings, feed, retailers, provenance)
+        admitted = admission.admitted
         for contract in writes:
             results = [result for file in admitted for result in file.appended if result.log == contract.name]
             tell_partitions(context, contract, results, keys)
             yield dg.MaterializeResult(asset_key=contract.name, metadata=summary(results) | _file_metadata(admitted))
             yield _accounts(contract, admitted)
+            yield _none_waits(contract, feed, admission)
         books = [result for file in admitted for result in file.appended if result.log == ARRIVALS.name]
         tell_partitions(context, ARRIVALS, books, [])
 
     return admit_feed
-
-
-def admit_pending(
-    warehouse: Warehouse,
-    settings: Settings,
-    declaration: FeedContract,
-    retailers: Sequence[str],
-    provenance: Provenance,
-) -> list[Admitted]:
-    """Admit every file of a feed that waits in the inbox or the archive, in order of arrival, each atomically."""
-    warehouse.archive.collect(settings, warehouse.clock)
-    with warehouse.store.transaction() as tx:
-        waiting = pending_arrivals(tx, warehouse.archive, declaration.name, retailers)
-    admitted = []
-    for arrival in waiting:
-        with warehouse.store.transaction() as tx:
-            admitted.append(admit(tx, warehouse.archive, arrival, settings, declaration, provenance))
-    return admitted
 
 
 def _file_metadata(admitted: Sequence[Admitted]) -> dict[str, Any]:
@@ -101,4 +87,19 @@ def _accounts(contract: Contract, admitted: Sequence[Admitted]) -> dg.AssetCheck
         passed=not wrong,
         severity=dg.AssetCheckSeverity.ERROR,
         metadata={"files_admitted": len(admitted), "files_that_do_not_add_up": wrong},
+    )
+
+
+def _none_waits(contract: Contract, feed: FeedContract, admission: Admission) -> dg.AssetCheckResult:
+    waits = admission.failures or admission.left_alone
+    return dg.AssetCheckResult(
+        check_name="no_file_waits",
+        asset_key=contract.name,
+        passed=not waits,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "missing_inputs": [feed.name] if waits else [],
+            "failures": [f"{retailer}: {failure}" for retailer, failure in sorted(admission.failures.items())],
+            "left_alone": admission.left_alone,
+        },
     )

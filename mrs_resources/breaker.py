@@ -22,6 +22,11 @@ from mrs_resources.retrying import is_transient
 State = Literal["closed", "open", "half_open"]
 
 
+def feed_breaker(feed: str, retailer: str) -> str:
+    """Name of the breaker of one retailer's files of one optional feed."""
+    return f"feed:{feed}:{retailer}"
+
+
 @dataclass(frozen=True)
 class Outcome:
     """One row of the log, as the fold reads it."""

@@ -62,6 +62,7 @@ class Isolation:
         except ProcessExpired as error:
             raise StageKilled(f"Its process ended with exit code {error.exitcode}.") from error
         except MemoryError as error:
+            self.close()  # what is left of it may still hold most of what it may have
             raise StageOutOfMemory(f"It needs more than {limits.memory_mb} MiB.") from error
 
     def _worker(self, memory_mb: int) -> ProcessPool:

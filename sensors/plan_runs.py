@@ -37,7 +37,7 @@ def attempts(instance: dg.DagsterInstance, tags: dict[str, str]) -> int | None:
     if any(not run.is_finished for run in runs):
         return None
     failed = sum(not run.is_success for run in runs)
-    return failed if failed < MAX_ATTEMPTS else None
+    return len(runs) if failed < MAX_ATTEMPTS else None
 
 
 def is_done(instance: dg.DagsterInstance, tags: dict[str, str]) -> bool:

@@ -97,9 +97,9 @@ class World:
         assert result.failed == []
         return result
 
-    def live(self, contract: Contract) -> pl.DataFrame:
+    def live(self, contract: Contract, run_id: str | None = None) -> pl.DataFrame:
         with self.warehouse.store.transaction() as tx:
-            return tx.live(contract)
+            return tx.live(contract, run_id=run_id)
 
     def content(self, contract: Contract) -> pl.DataFrame:
         """Live rows without what says who wrote them and when."""

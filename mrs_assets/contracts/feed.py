@@ -87,6 +87,7 @@ class FeedContract:
         days_ahead: how many days after its arrival a file may speak of.
         day_in_key: a row's key decides its business day, so that only the days in the file need to be compared.
         rules: reasons to refuse a row.
+        critical: nothing can be said without it. What fails in any other feed stays in that feed.
     """
 
     name: str
@@ -96,3 +97,4 @@ class FeedContract:
     days_ahead: int
     day_in_key: bool = False
     rules: tuple[AdmissionRule, ...] = ()
+    critical: bool = False

@@ -74,8 +74,9 @@ class Fault(Section):
     """One failure on purpose: `[[faults]]`; refused unless `environment = "staging"`.
 
     Attributes:
-        point: where: a stage, such as `minority_reports_clustered_log`, or one of its wants, such as
-            `minority_reports_proposed_attribution_log.promotions`.
+        point: where: a stage, such as `minority_reports_clustered_log`; one of its wants, such as
+            `minority_reports_proposed_attribution_log.promotions`; or the admission of an optional feed, such as
+            `promotions_feed`.
         action: what: `drop` (the want is not there), `delay`, `corrupt` (the answer is out of order),
             `raise`, `kill` (with -9), `exhaust` (takes memory until it is refused).
         seconds: length of a delay.

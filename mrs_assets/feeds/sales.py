@@ -38,5 +38,6 @@ SALES_FEED = FeedContract(
     day_of="ts",
     days_ahead=1,
     day_in_key=True,
+    critical=True,
 )
 """Negative units are returns and legal; a blank number means that the retailer declared no value."""

@@ -16,6 +16,7 @@ from mrs_assets.planning.ledger import read_changes, record, sales_calendar
 from mrs_assets.planning.plan import Closing, Plan, plan_changes
 from mrs_resources.admission import pending_arrivals
 from mrs_resources.archive import Arrival
+from mrs_resources.breaker import breakers, feed_breaker
 from mrs_resources.feed_reading import survey
 from mrs_resources.warehouse import Warehouse
 
@@ -25,8 +26,8 @@ class AdmissionRequest:
     """Pending files of one retailer.
 
     Attributes:
-        scope: the newest business day that the files speak of, within the calendar: the partition asked for. Others
-            that they change are recorded as they are found.
+        scope: the newest business day that files of critical feeds speak of, within the calendar: the partition asked
+            for. Others that they change are recorded as they are found.
         feeds: feeds that have a file.
         arrivals: the files.
     """
@@ -43,11 +44,18 @@ class AdmissionRequest:
 
 
 def admission_requests(warehouse: Warehouse, settings: Settings) -> list[AdmissionRequest]:
-    """Bring the inbox into the archive and say what waits for admission, per retailer."""
+    """Bring the inbox into the archive and say what waits for admission, per retailer.
+
+    Files of a feed that is left alone, because it failed over and over, are not asked for.
+    """
     warehouse.archive.collect(settings, warehouse.clock)
     with warehouse.store.transaction() as tx:
+        left_alone = {known.name for known in breakers(tx, settings.breakers) if known.state == "open"}
         waiting = [
-            a for feed in FEEDS for a in pending_arrivals(tx, warehouse.archive, feed, sorted(settings.retailers))
+            a
+            for feed in FEEDS
+            for a in pending_arrivals(tx, warehouse.archive, feed, sorted(settings.retailers))
+            if feed_breaker(feed, a.retailer) not in left_alone
         ]
     requests = []
     for retailer in sorted({arrival.retailer for arrival in waiting}):
@@ -81,7 +89,8 @@ def _newest_day_spoken_of(warehouse: Warehouse, settings: Settings, arrivals: Se
     retailer = arrivals[0].retailer
     today = business_day_of(warehouse.clock(), settings.retailers[retailer])
     last_possible = min(settings.calendar.last_day or today, today)
-    days = [survey(warehouse.archive, arrival, settings, FEED_DECLARATIONS[arrival.feed]) for arrival in arrivals]
+    feeds = [(arrival, FEED_DECLARATIONS[arrival.feed]) for arrival in arrivals]
+    days = [survey(warehouse.archive, arrival, settings, feed) for arrival, feed in feeds if feed.critical]
     newest = max((last for _, last in filter(None, days)), default=today)
     day = min(max(newest, settings.calendar.first_day), last_possible)
     return Scope(day, day, retailer)
