@@ -22,6 +22,7 @@ from mrs_assets.contracts.logs.events import EVENTS
 from mrs_assets.contracts.views import MINORITY_REPORTS, Fold, View, find_view
 from mrs_resources.backend import MEMORY_LIMIT
 from mrs_resources.contract_sql import quoted
+from mrs_resources.dead_letters import chosen_letters_sql, letter_groups_sql
 from mrs_resources.hydrator import fold_of
 from mrs_resources.log_store import FIRST_RUN, SYSTEM_RUN
 from mrs_resources.published_sql import live_rows_sql
@@ -148,6 +149,26 @@ class SnapshotReader:
         first = current.row(0, named=True) if current.height else {}
         sources = {group.name: first.get(f"source_used_{group.name}") for group in MINORITY_REPORTS.groups}
         return Explanation(current, sources, _parsed(first.get("supporting_evidence")), logs)
+
+    def dead_letters(
+        self,
+        *,
+        log: str | None = None,
+        code: str | None = None,
+        retailer: str | None = None,
+        only_open: bool = False,
+        grouped: bool = False,
+    ) -> pl.DataFrame:
+        """Dead letters of the current namespace with their state, or counted by log, retailer and code.
+
+        Returns:
+            Columns as `mrs_resources.dead_letters.letters_sql`, grouped as `letter_groups_sql` says.
+        """
+        asked: dict[str, object] = {"log": log, "code": code, "retailer": retailer, "only_open": only_open}
+        with self._opened() as connection:
+            tables = {str(name) for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+            sql = letter_groups_sql(tables) if grouped else chosen_letters_sql(tables)
+            return _run(connection, sql, {"run_id": _run_id(connection, None), **asked})
 
     @contextmanager
     def _opened(self) -> Iterator[duckdb.DuckDBPyConnection]:
