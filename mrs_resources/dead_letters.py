@@ -69,7 +69,7 @@ def letters_sql(tables: Collection[str], logs: Sequence[Contract] = LOGS) -> str
 def chosen_letters_sql(tables: Collection[str]) -> str:
     """SQL of the letters that a reader asks for, in order of refusal.
 
-    Parameters: `$run_id`; `$log`, `$code`, `$retailer`, each NULL for any; `$only_open`.
+    Parameters: `$run_id`; `$log`, `$code`, `$retailer`, `$letter_id`, each NULL for any; `$only_open`.
     """
     return f"SELECT * FROM ({_chosen(tables)}) ORDER BY written_at, log, source, source_row, letter_id"
 
@@ -152,10 +152,8 @@ def dismiss(tx: Transaction, chosen: pl.DataFrame, actor: str, reason: str, prov
 
 
 def _chosen(tables: Collection[str]) -> str:
-    same = " AND ".join(
-        f"(${name} IS NULL OR {column} = ${name})"
-        for name, column in (("log", "log"), ("code", "error_code"), ("retailer", "retailer"))
-    )
+    columns = {"log": "log", "code": "error_code", "retailer": "retailer", "letter_id": "letter_id"}
+    same = " AND ".join(f"(${name} IS NULL OR {column} = ${name})" for name, column in columns.items())
     return f"SELECT * FROM ({letters_sql(tables)}) WHERE {same} AND (state = '{OPEN}' OR NOT $only_open)"
 
 

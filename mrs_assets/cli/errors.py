@@ -192,7 +192,7 @@ def _values(pairs: list[str]) -> dict[str, str]:
 
 
 def _open_letter(settings: Settings, letter_id: str) -> dict[str, Any]:
-    found = SnapshotReader(settings.home, FOLDS).dead_letters().filter(pl.col("letter_id") == letter_id)
+    found = SnapshotReader(settings.home, FOLDS).dead_letters(letter_id=letter_id)
     if found.is_empty():
         raise UnknownName(f"There is no letter {letter_id!r}.", remedy="`mrs errors --rows` lists them.")
     letter = found.row(0, named=True)
