@@ -20,7 +20,7 @@ from mrs_assets.contracts.logs.arrivals import ARRIVALS
 from mrs_assets.contracts.logs.operations import DEMO_RUN_CONFIG
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
-from mrs_resources.admission_review import Review, resolve_answered, resolve_rejections, resolve_what_was_read
+from mrs_resources.admission_review import Review, resolve_rejections, resolve_what_was_read
 from mrs_resources.archive import Archive, Arrival
 from mrs_resources.feed_reading import read_file
 from mrs_resources.kernel import Appended, Provenance
@@ -108,8 +108,7 @@ def admit(
         with read_file(archive, arrival, settings, feed) as read:
             review = Review(tx, arrival, feed, read, settings.error_budget(feed.name, arrival.retailer))
             admitted = write_rows(tx, arrival, feed, review, named)
-            resolved = resolve_what_was_read(tx, review, feed, None, named)
-            resolved += resolve_answered(tx, arrival, feed, read, named)
+            resolved = resolve_what_was_read(tx, arrival, review, feed, None, named)
             admitted = replace(admitted, resolved=resolved)
     except FeedRejected as rejection:
         admitted = rejected(arrival, rejection)

@@ -98,22 +98,29 @@ class Review:
 
 
 def resolve_what_was_read(
-    tx: Transaction, review: Review, feed: FeedContract, actor: str | None, provenance: Provenance
+    tx: Transaction, arrival: Arrival, review: Review, feed: FeedContract, actor: str | None, provenance: Provenance
 ) -> int:
-    """Resolve the letters of a file that its newest reading no longer refuses, and count them.
+    """Resolve the letters that a file's rows answer, and those of its own that are refused no longer; count them.
 
     A letter that was replaced waits again where the row is refused once more for the letter's own reason.
 
     Args:
         tx: open transaction; the rows are written.
-        review: of the newest reading.
+        arrival: the file.
+        review: of its newest reading.
         feed: of the file.
-        actor: who had it read again; None: it arrived again.
+        actor: who had it read again; None: it arrived.
         provenance: who writes.
     """
+    return _resolve_own(tx, review, feed, actor, provenance) + _resolve_answered(
+        tx, arrival, feed, review.read, provenance
+    )
+
+
+def _resolve_own(tx: Transaction, review: Review, feed: FeedContract, actor: str | None, provenance: Provenance) -> int:
     if not review.has_letters:
         return 0
-    found = _letters_of(tx, provenance.source, [target.contract for target in feed.targets])
+    found = _letters_of(tx, provenance.source, [target.contract for target in feed.targets], "replaced")
     refused = tx.query(f"SELECT * FROM {_REFUSED}")
     outdated = tx.query(f"SELECT DISTINCT source_row FROM {_OUTDATED}")["source_row"]
     same = ["log", "source_row", "error_code", "raw_payload"]
@@ -154,9 +161,7 @@ def resolve_rejections(
         actor: who had it read again; None: it arrived again.
         provenance: who writes.
     """
-    before = _letters_of(tx, source_of(arrival), [ARRIVALS]).filter(
-        pl.col("state") != "replaced", pl.col("error_code") != (rejection or "")
-    )
+    before = _letters_of(tx, source_of(arrival), [ARRIVALS]).filter(pl.col("error_code") != (rejection or ""))
     reason = "Read again: its rows came in." if rejection is None else f"Read again: rejected as {rejection} now."
     told = {"resolution": "readmitted" if rejection is None else "replaced", "reason": reason}
     told["actor"] = actor or provenance.source
@@ -164,7 +169,7 @@ def resolve_rejections(
     return before.height
 
 
-def resolve_answered(
+def _resolve_answered(
     tx: Transaction, arrival: Arrival, feed: FeedContract, read: ReadFile, provenance: Provenance
 ) -> int:
     """Resolve the letters of the retailer that good rows of a file say they answer, and count them."""
@@ -178,9 +183,10 @@ def resolve_answered(
     )
     waiting = letters(
         tx,
-        f"state IN ('{OPEN}', 'dismissed') AND retailer = $retailer AND list_contains($ids, letter_id)",
+        "retailer = $retailer AND list_contains($ids, letter_id)",
         {"retailer": arrival.retailer, "ids": answers["letter_id"].to_list()},
-        [target.contract for target in feed.targets],
+        states=(OPEN, "dismissed"),
+        logs=[target.contract for target in feed.targets],
     )
     file = f"{arrival.file_name} ({arrival.file_hash[:12]})"[:500]
     resolved = waiting.join(answers, on="letter_id").with_columns(
@@ -192,7 +198,6 @@ def resolve_answered(
     return resolved.height
 
 
-def _letters_of(tx: Transaction, source: str, logs: list[Contract]) -> pl.DataFrame:
+def _letters_of(tx: Transaction, source: str, logs: list[Contract], *states: str) -> pl.DataFrame:
     """Letters of a file of which no row came in. What a person set aside is among them: it may come in still."""
-    waiting = f"state IN ('{OPEN}', 'dismissed', 'replaced') AND source = $source"
-    return letters(tx, waiting, {"source": source}, logs)
+    return letters(tx, "source = $source", {"source": source}, states=(OPEN, "dismissed", *states), logs=logs)

@@ -14,7 +14,7 @@ import polars as pl
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.logs.arrivals import ARRIVALS
 from mrs_assets.contracts.logs.catalogue import LOGS
-from mrs_assets.contracts.logs.dead_letters import DEAD_LETTERS_RESOLVED
+from mrs_assets.contracts.logs.dead_letters import DEAD_LETTERS_RESOLVED, RESOLUTIONS
 from mrs_resources.kernel import Appended, Provenance
 from mrs_resources.log_store import EVER, SYSTEM_RUN, Transaction
 
@@ -22,12 +22,13 @@ OPEN = "open"
 """State of a letter that nobody has resolved; otherwise its state is the resolution."""
 
 _IDENTITY = ("log", "source", "source_row", "error_code", "raw_payload")
+_IN_ORDER = "ORDER BY written_at, log, source, source_row, letter_id"
 _SHORT = 200
 _NEWEST = "arg_max({column}, (written_at, version))"
 
 
-def letters_sql(tables: Collection[str], logs: Sequence[Contract] = LOGS) -> str:
-    """SQL of every dead letter of a namespace, with its state.
+def letters_sql(tables: Collection[str], logs: Sequence[Contract] = LOGS, where: str = "true") -> str:
+    """SQL of the dead letters of a namespace, each with its state.
 
     Parameters: `$run_id`. Columns: letter_id, log, retailer, business_day, report_id, source, source_row, raw_payload,
     error_code, error, written_at (when it was refused, UTC), state, resolved_by, resolved_because, resolved_at.
@@ -35,6 +36,7 @@ def letters_sql(tables: Collection[str], logs: Sequence[Contract] = LOGS) -> str
     Args:
         tables: names of the tables that exist.
         logs: whose letters to look at; those of the arrivals are files rejected whole.
+        where: condition over letter_id, retailer and the columns that it is made of.
     """
     mine = f"run_id IN ($run_id, '{SYSTEM_RUN}')"
     columns = "retailer, business_day, report_id, source, source_row, raw_payload, error_code, error, written_at"
@@ -47,7 +49,6 @@ def letters_sql(tables: Collection[str], logs: Sequence[Contract] = LOGS) -> str
         parts.append(_rejected_files(mine))
     letters = " UNION ALL ".join(parts) or f"SELECT NULL AS log, {_nothing(columns)} WHERE $run_id IS NULL"
     named = f"SELECT {_letter_id()} AS letter_id, * FROM ({letters})"
-    once = "QUALIFY row_number() OVER (PARTITION BY letter_id ORDER BY written_at DESC) = 1"
     told = {"resolution": "state", "actor": "resolved_by", "reason": "resolved_because"}
     newest = ", ".join(_NEWEST.format(column=column) + f" AS {name}" for column, name in told.items())
     resolved = (
@@ -62,7 +63,7 @@ def letters_sql(tables: Collection[str], logs: Sequence[Contract] = LOGS) -> str
     return (
         f"SELECT l.*, CASE WHEN {waits} THEN '{OPEN}' ELSE r.state END AS state, "
         "r.resolved_by, r.resolved_because, r.resolved_at "
-        f"FROM ({named} {once}) l LEFT JOIN ({resolved}) r ON l.letter_id = r.letter_id"
+        f"FROM ({named} WHERE {where}) l LEFT JOIN ({resolved}) r ON l.letter_id = r.letter_id"
     )
 
 
@@ -71,7 +72,7 @@ def chosen_letters_sql(tables: Collection[str]) -> str:
 
     Parameters: `$run_id`; `$log`, `$code`, `$retailer`, `$letter_id`, each NULL for any; `$only_open`.
     """
-    return f"SELECT * FROM ({_chosen(tables)}) ORDER BY written_at, log, source, source_row, letter_id"
+    return f"{_chosen(tables)} {_IN_ORDER}"
 
 
 def letter_groups_sql(tables: Collection[str]) -> str:
@@ -80,12 +81,12 @@ def letter_groups_sql(tables: Collection[str]) -> str:
     Parameters: as `chosen_letters_sql`. Columns: log, retailer, error_code, letters, open, resolved, first_seen,
     last_seen, example (raw text of one, an open one where there is one), what_to_do (what its sender is told).
     """
-    first = f"ORDER BY (state <> '{OPEN}'), written_at, source, source_row, letter_id"
+    first = f"(state <> '{OPEN}', written_at, source, coalesce(source_row, 0), letter_id)"
     return (
         f"SELECT log, retailer, error_code, count(*) AS letters, count(*) FILTER (state = '{OPEN}') AS open, "
         f"count(*) FILTER (state <> '{OPEN}') AS resolved, min(written_at) AS first_seen, "
-        f"max(written_at) AS last_seen, first({shortened('raw_payload')} {first}) AS example, "
-        f"first(error {first}) AS what_to_do FROM ({_chosen(tables)}) GROUP BY log, retailer, error_code "
+        f"max(written_at) AS last_seen, arg_min({shortened('raw_payload')}, {first}) AS example, "
+        f"arg_min(error, {first}) AS what_to_do FROM ({_chosen(tables)}) GROUP BY log, retailer, error_code "
         'ORDER BY "open" DESC, letters DESC, log, retailer, error_code'
     )
 
@@ -99,18 +100,21 @@ def letters(
     tx: Transaction,
     where: str = "true",
     parameters: dict[str, object] | None = None,
+    *,
+    states: Sequence[str] = (OPEN, *RESOLUTIONS),
     logs: Sequence[Contract] = LOGS,
 ) -> pl.DataFrame:
     """Letters of the warehouse itself, in order of refusal; for whoever is about to resolve some.
 
     Args:
         tx: open transaction.
-        where: an SQL condition over the columns of `letters_sql`.
-        parameters: of the condition.
+        where: as of `letters_sql`.
+        parameters: of that condition.
+        states: in which they are.
         logs: whose letters.
     """
-    sql = f"SELECT * FROM ({letters_sql(_tables(tx), logs)}) WHERE {where} ORDER BY written_at, log, source, source_row"
-    return tx.query(f"{sql}, letter_id", {"run_id": tx.run_id, **(parameters or {})})
+    sql = f"SELECT * FROM ({letters_sql(_tables(tx), logs, where)}) WHERE list_contains($states, state) {_IN_ORDER}"
+    return tx.query(sql, {"run_id": tx.run_id, "states": list(states), **(parameters or {})})
 
 
 def has_letters(tx: Transaction, contract: Contract, source: str) -> bool:
@@ -154,17 +158,21 @@ def dismiss(tx: Transaction, chosen: pl.DataFrame, actor: str, reason: str, prov
 def _chosen(tables: Collection[str]) -> str:
     columns = {"log": "log", "code": "error_code", "retailer": "retailer", "letter_id": "letter_id"}
     same = " AND ".join(f"(${name} IS NULL OR {column} = ${name})" for name, column in columns.items())
-    return f"SELECT * FROM ({letters_sql(tables)}) WHERE {same} AND (state = '{OPEN}' OR NOT $only_open)"
+    return f"SELECT * FROM ({letters_sql(tables, where=same)}) WHERE state = '{OPEN}' OR NOT $only_open"
 
 
 def _rejected_files(mine: str) -> str:
-    """SQL: files rejected whole as letters. Their `raw_payload` is the file's name; the bytes are in the archive."""
+    """SQL: files rejected whole as letters. Their `raw_payload` is the file's name; the bytes are in the archive.
+
+    A file may be rejected several times for one reason: that is one letter, of the newest time.
+    """
     return (
         f"SELECT '{ARRIVALS.name}' AS log, retailer, business_day, NULL AS report_id, "
         "feed || '/' || retailer || '/' || left(file_hash, 12) AS source, NULL AS source_row, "
         "file_name AS raw_payload, split_part(decision_reason, ': ', 1) AS error_code, "
         "substr(decision_reason, strpos(decision_reason, ': ') + 2) AS error, written_at "
-        f"FROM {ARRIVALS.name} WHERE {mine} AND decision = 'rejected'"
+        f"FROM {ARRIVALS.name} WHERE {mine} AND decision = 'rejected' "
+        "QUALIFY row_number() OVER (PARTITION BY source, error_code, raw_payload ORDER BY written_at DESC) = 1"
     )
 
 

@@ -43,8 +43,9 @@ def files_with_letters(
     """
     open_letters = letters(
         tx,
-        f"state = '{OPEN}' AND ($code IS NULL OR error_code = $code) AND ($retailer IS NULL OR retailer = $retailer)",
+        "($code IS NULL OR error_code = $code) AND ($retailer IS NULL OR retailer = $retailer)",
         {"code": code, "retailer": retailer},
+        states=(OPEN,),
     )
     sources = set(open_letters["source"].to_list())
     return [
@@ -83,7 +84,7 @@ def readmit(
             review = Review(tx, arrival, feed, read, settings.error_budget(feed.name, arrival.retailer))
             newer = _Newer(tx, archive, arrival, settings, feed, review)
             admitted = write_rows(tx, arrival, feed, review, named, newer.withhold)
-            admitted = replace(admitted, resolved=resolve_what_was_read(tx, review, feed, actor, named))
+            admitted = replace(admitted, resolved=resolve_what_was_read(tx, arrival, review, feed, actor, named))
     except FeedRejected as rejection:
         admitted = rejected(arrival, rejection)
         if not _is_rejected(tx, arrival):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from contextlib import suppress
 from typing import Annotated, Any
 
 import polars as pl
@@ -151,13 +152,21 @@ def dismiss_letters(
     if not reason.strip():
         raise UserMistake("A dismissal needs a reason.")
     with warehouse.store.transaction() as tx:
-        found = letters(tx, f"state = '{OPEN}' AND list_contains($ids, letter_id)", {"ids": letter_ids})
+        found = letters(tx, "list_contains($ids, letter_id)", {"ids": letter_ids}, states=(OPEN,))
         unknown = sorted(set(letter_ids) - set(found["letter_id"]))
         if unknown:
             raise UnknownName(f"There is no open letter {', '.join(unknown)}.", remedy="`mrs errors --rows --open`.")
         dismiss(tx, found, actor or getpass.getuser(), reason.strip(), Provenance("mrs errors dismiss", __version__))
     warehouse.publisher.publish()
     say(f"{found.height} dismissed.")
+
+
+def tell_open_letters(settings: Settings) -> None:
+    """Say how many letters wait, where any does."""
+    with suppress(UserMistake):  # nothing was ever published
+        waiting = SnapshotReader(settings.home, FOLDS).dead_letters(only_open=True, grouped=True)["open"].sum()
+        if waiting:
+            say(f"[yellow]{waiting:,} dead letters wait: `mrs errors`[/yellow]")
 
 
 def _for_people(found: pl.DataFrame, single: bool) -> pl.DataFrame:

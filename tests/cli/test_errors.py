@@ -30,7 +30,9 @@ def ticked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "feeds.toml").write_text(FEEDS.format(more=""))
     rows = 's1,a,2024-03-01,"12,5"\ns1,b,2024-03-01,many\ns1,c,soon,5\ns1,d,2024-03-01,7\n=1+1\n'
     send(folder, "first.csv", HEADER + rows)
-    assert mrs(folder, "tick")[0] == 0
+    code, _, err = mrs(folder, "tick")
+    assert code == 0
+    assert "4 dead letters wait" in err
     return folder
 
 
