@@ -78,7 +78,7 @@ class Review:
     def _weigh(self) -> None:
         received = self.read.received
         (broken,) = self._tx.connection.execute(f"SELECT count(*) FROM {LETTERS}").fetchall()[0]
-        if received < BUDGET_COUNTS_FROM_ROWS or broken <= self._budget * received:
+        if received < BUDGET_COUNTS_FROM_ROWS or broken / received <= self._budget:
             return
         code, count, row, raw, error = self._tx.connection.execute(
             "SELECT error_code, count(*) AS n, min(source_row), "

@@ -7,7 +7,7 @@ rows are those of a build from scratch under today's settings. Nothing else than
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -94,36 +94,28 @@ def readmit(
     return write_account(tx, admitted, settings, named, actor)
 
 
+@dataclass(frozen=True)
 class _Newer:
     """What newer files of the same feed and retailer say."""
 
-    def __init__(
-        self,
-        tx: Transaction,
-        archive: Archive,
-        arrival: Arrival,
-        settings: Settings,
-        feed: FeedContract,
-        review: Review,
-    ) -> None:
-        self._tx = tx
-        self._archive = archive
-        self._arrival = arrival
-        self._settings = settings
-        self._feed = feed
-        self._review = review
+    tx: Transaction
+    archive: Archive
+    arrival: Arrival
+    settings: Settings
+    feed: FeedContract
+    review: Review
 
     def withhold(self, target: Target) -> None:
         """Take back staged rows that would replace what a newer file says of their key."""
-        connection, contract = self._tx.connection, target.contract
+        connection, contract = self.tx.connection, target.contract
         self._find_differing(contract)
         (doubtful,) = connection.execute(f"SELECT count(*) FROM {_OUTDATED} WHERE NOT is_outdated").fetchall()[0]
         if doubtful:
-            for newer in _arrivals(self._tx, read_only=True):
-                same_door = (newer.feed, newer.retailer) == (self._arrival.feed, self._arrival.retailer)
-                if same_door and newer.received_at > self._arrival.received_at:
+            for newer in _arrivals(self.tx, read_only=True):
+                same_door = (newer.feed, newer.retailer) == (self.arrival.feed, self.arrival.retailer)
+                if same_door and newer.received_at > self.arrival.received_at:
                     self._mark_keys_of(newer, target)
-        self._review.note_outdated(f"SELECT ordinal FROM {_OUTDATED} WHERE is_outdated AND ordinal IS NOT NULL")
+        self.review.note_outdated(f"SELECT ordinal FROM {_OUTDATED} WHERE is_outdated AND ordinal IS NOT NULL")
         connection.execute(f"DELETE FROM {STAGED} WHERE rowid IN (SELECT place FROM {_OUTDATED} WHERE is_outdated)")
 
     def _find_differing(self, contract: Contract) -> None:
@@ -133,20 +125,20 @@ class _Newer:
         """
         key = quoted(list(contract.key))
         received = "arg_max(received_at, version) > ?" if "received_at" in contract.body else "? IS NULL"
-        self._tx.connection.execute(
+        self.tx.connection.execute(
             f"CREATE OR REPLACE TEMP TABLE {_OUTDATED} AS "
             f"SELECT {quoted(list(contract.key), 'o')}, o.place, o.ordinal, l.is_outdated FROM {OFFERED} o JOIN ("
             f"SELECT {key}, arg_max(row_hash, version) AS row_hash, arg_max(is_retracted, version) AS is_retracted, "
             f"{received} AS is_outdated FROM {contract.name} SEMI JOIN {OFFERED} USING ({key}) "
             f"WHERE run_id = ? GROUP BY {key}) l ON {same_key(contract, 'o', 'l')} "
             "WHERE NOT l.is_retracted AND l.row_hash <> o.row_hash",
-            [self._arrival.received_at, self._tx.run_id],
+            [self.arrival.received_at, self.tx.run_id],
         )
 
     def _mark_keys_of(self, newer: Arrival, target: Target) -> None:
         try:
-            with read_file(self._archive, newer, self._settings, self._feed) as read:
-                self._tx.connection.execute(
+            with read_file(self.archive, newer, self.settings, self.feed) as read:
+                self.tx.connection.execute(
                     f"UPDATE {_OUTDATED} SET is_outdated = true FROM ({keys_sql(newer, target, read)}) n "
                     f"WHERE {same_key(target.contract, _OUTDATED, 'n')}"
                 )

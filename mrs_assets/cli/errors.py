@@ -50,7 +50,6 @@ class ListsByDefault(TyperGroup):
 errors_app = typer.Typer(cls=ListsByDefault, help="Dead letters: rows that were refused. `list` is meant unless said.")
 
 Actor = Annotated[str | None, typer.Option(help="Who acts; your login name by default.")]
-LetterId = Annotated[str, typer.Argument(help="A dead letter (DL-…).")]
 Code = Annotated[str | None, typer.Option(help="Only this error code.")]
 Sender = Annotated[str | None, typer.Option(help="Only this retailer.")]
 
@@ -114,7 +113,7 @@ def retry(
 
 @errors_app.command()
 def fix(
-    letter_id: LetterId,
+    letter_id: Annotated[str, typer.Argument(help="A dead letter (DL-…).")],
     values: Annotated[
         list[str] | None, typer.Option("--set", help="column=value, as often as needed; `column=` leaves it blank.")
     ] = None,
