@@ -8,6 +8,7 @@ import sys
 RUNS = (
     ("the append kernel", ["benchmarks.kernel"]),
     ("the door and the series", ["benchmarks.ingest", "1000000", "10000000"]),
+    ("a dirty file beside a clean one", ["benchmarks.dirty", "1000000"]),
     ("detection", ["benchmarks.detection"]),
     ("hydration", ["benchmarks.hydration", "--reports", "1000000"]),
     ("a one-day tick", ["benchmarks.tick"]),

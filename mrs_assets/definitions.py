@@ -7,6 +7,7 @@ import warnings
 import dagster as dg
 
 from mrs_assets.contracts.logs.arrivals import ARRIVALS
+from mrs_assets.contracts.logs.dead_letters import DEAD_LETTERS_RESOLVED
 from mrs_assets.contracts.logs.model_registry import MODEL_REGISTRY
 from mrs_assets.contracts.logs.operations import REPLAY_PLANS
 from mrs_assets.contracts.settings import Settings, load_settings
@@ -38,6 +39,7 @@ def build_definitions(settings: Settings, warehouse: Warehouse | None = None) ->
     state = [finalised_asset(settings, partitions), hydrated_assets(settings), published_asset(settings)]
     books = [
         log_spec(ARRIVALS, partitions, description="Written by every feed's admission."),
+        log_spec(DEAD_LETTERS_RESOLVED, None, description="Written by admission and by `mrs errors`."),
         log_spec(REPLAY_PLANS, None, description="Written by the planner before a replay and at its end."),
         log_spec(MODEL_REGISTRY, None, description="Written by training and approval."),
     ]

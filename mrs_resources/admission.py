@@ -6,9 +6,10 @@ as the rows. A file that changes nothing is struck off the arrivals instead, and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from functools import partial
 from typing import Literal
 
 import polars as pl
@@ -19,12 +20,12 @@ from mrs_assets.contracts.logs.arrivals import ARRIVALS
 from mrs_assets.contracts.logs.operations import DEMO_RUN_CONFIG
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
+from mrs_resources.admission_review import Review, resolve_rejections, resolve_what_was_read
 from mrs_resources.archive import Archive, Arrival
-from mrs_resources.contract_sql import quoted
-from mrs_resources.feed_reading import ReadFile, read_file
-from mrs_resources.file_layout import path_literal, text_literal
+from mrs_resources.feed_reading import read_file
 from mrs_resources.kernel import Appended, Provenance
 from mrs_resources.log_store import EVER, SYSTEM_RUN, Transaction
+from mrs_resources.offered_rows import offer, refused_sql, source_of
 
 Decision = Literal["new", "identical", "correction", "rejected"]
 
@@ -36,12 +37,13 @@ class Admitted:
     Attributes:
         arrival: the file.
         decision: `new`; `correction`, when facts already known changed or gained others beside them; `identical`,
-            when nothing changed; `rejected`, when nothing could be read.
+            when nothing changed; `rejected`, when nothing of it is used.
         reason: why a file was rejected.
         received, accepted, duplicate, dead_lettered: rows; the first is the sum of the others.
         days, stores: business days and stores whose live rows changed.
         appended: what was done to each log, the accounts included.
         ignored_columns: columns of the file that nothing was read from.
+        resolved: dead letters that the file resolved.
     """
 
     arrival: Arrival
@@ -55,6 +57,7 @@ class Admitted:
     stores: tuple[str, ...] = ()
     appended: tuple[Appended, ...] = field(default=())
     ignored_columns: tuple[str, ...] = ()
+    resolved: int = 0
 
 
 def pending_arrivals(
@@ -97,19 +100,27 @@ def admit(
     provenance: Provenance,
 ) -> Admitted:
     """Decide on one arrival: write its rows, its dead letters and its accounts, or nothing where nothing changes."""
-    named = replace(provenance, source=f"{arrival.feed}/{arrival.retailer}/{arrival.file_hash[:12]}")
+    named = replace(provenance, source=source_of(arrival))
     if _repeats_the_newest(tx, arrival):
         archive.forget(arrival)
         return Admitted(arrival, "identical")
     try:
         with read_file(archive, arrival, settings, feed) as read:
-            admitted = _write_rows(tx, arrival, feed, read, named)
+            review = Review(tx, arrival, feed, read, settings.error_budget(feed.name, arrival.retailer))
+            admitted = write_rows(tx, arrival, feed, review, named)
+            resolved = resolve_what_was_read(tx, arrival, review, feed, None, named)
+            admitted = replace(admitted, resolved=resolved)
     except FeedRejected as rejection:
-        admitted = Admitted(arrival, "rejected", reason=f"{rejection.code}: {rejection}")
-    if _says_nothing_new(tx, admitted):
+        admitted = rejected(arrival, rejection)
+    if says_nothing_new(tx, admitted):
         archive.forget(arrival)
         return replace(admitted, decision="identical")
-    return _write_accounts(tx, admitted, settings, named)
+    return write_account(tx, admitted, settings, named)
+
+
+def rejected(arrival: Arrival, rejection: FeedRejected) -> Admitted:
+    """What admission makes of a file of which nothing is used."""
+    return Admitted(arrival, "rejected", reason=f"{rejection.code}: {rejection}")
 
 
 def _arrivals_from(tx: Transaction) -> datetime | None:
@@ -132,17 +143,42 @@ def _repeats_the_newest(tx: Transaction, arrival: Arrival) -> bool:
     return newest is not None and newest[0] == arrival.file_hash and bool(newest[1])
 
 
-def _write_rows(
-    tx: Transaction, arrival: Arrival, feed: FeedContract, read: ReadFile, provenance: Provenance
+def write_rows(
+    tx: Transaction,
+    arrival: Arrival,
+    feed: FeedContract,
+    review: Review,
+    provenance: Provenance,
+    withhold: Callable[[Target], None] | None = None,
 ) -> Admitted:
-    appended = []
-    letters = _dead_letters(arrival, feed, read, provenance) if read.refused else None
+    """Write a file's rows and dead letters, but not its account.
+
+    Args:
+        tx: open transaction.
+        arrival: the file.
+        feed: what it may say.
+        review: of the file as it was read.
+        provenance: who writes, and the file's name among dead letters.
+        withhold: may take staged rows of a log back, which then count as duplicates.
+
+    Raises:
+        FeedRejected: the file is over its error budget; nothing was written.
+    """
+    read, appended = review.read, []
+    letters = refused_sql(arrival, feed, read) if read.refused else None
+
+    def look(target: Target) -> None:
+        review.look(target)
+        if withhold is not None:
+            withhold(target)
+
     for target in feed.targets:
-        _offer(tx, arrival, target, read)
+        offer(tx, arrival, target, read)
         scope = replace(EVER, complete=False)
         if feed.day_in_key and read.first_day is not None and read.last_day is not None:
             scope = Scope(read.first_day, read.last_day, arrival.retailer, complete=False)
-        appended.append(tx.kernel.append(target.contract, tx.run_id, scope, provenance, letters))
+        before = partial(look, target)
+        appended.append(tx.kernel.append(target.contract, tx.run_id, scope, provenance, letters, before))
         letters = None
     accepted, duplicate = sum(a.appended for a in appended), sum(a.unchanged for a in appended)
     dead = sum(a.rejected for a in appended)
@@ -150,11 +186,10 @@ def _write_rows(
         raise ContractBroken(
             f"{arrival.file_name}: {read.received} rows received, but {accepted} + {duplicate} + {dead} accounted for."
         )
+    corrects = any(_corrects(tx, t, a) for t, a in zip(feed.targets, appended, strict=True))
     return Admitted(
         arrival=arrival,
-        decision="correction"
-        if any(_corrects(tx, t, a) for t, a in zip(feed.targets, appended, strict=True))
-        else "new",
+        decision="correction" if corrects else "new",
         received=read.received,
         accepted=accepted,
         duplicate=duplicate,
@@ -163,52 +198,6 @@ def _write_rows(
         stores=tuple(sorted({store for a in appended for store in a.stores})),
         appended=tuple(appended),
         ignored_columns=read.ignored,
-    )
-
-
-def _offer(tx: Transaction, arrival: Arrival, target: Target, read: ReadFile) -> None:
-    """Stage the rows of one log; what all of them share is said once."""
-    constants = {
-        "retailer": text_literal(arrival.retailer),
-        "source_file": text_literal(arrival.file_name),
-        "source_file_hash": text_literal(arrival.file_hash),
-        "received_at": f"TIMESTAMPTZ {text_literal(arrival.received_at.isoformat())}",
-        "is_degraded": "false",
-        "degraded_reasons": "CAST([] AS VARCHAR[])",
-        "model_version": "CAST(NULL AS VARCHAR)",
-        **read.absent,
-    }
-    body = target.contract.body
-    condition = "error_code IS NULL"
-    if target.only_with:
-        condition += f" AND {read.absent.get(target.only_with, quoted([target.only_with]))} IS NOT NULL"
-    tx.kernel.staging.offer(
-        target.contract,
-        f"SELECT {quoted([name for name in body if name not in constants])}, file_row_number + 1 AS ordinal "
-        f"FROM read_parquet({path_literal(read.rows)}, file_row_number = true) WHERE {condition}",
-        constants={name: literal for name, literal in constants.items() if name in body},
-    )
-
-
-def _dead_letters(arrival: Arrival, feed: FeedContract, read: ReadFile, provenance: Provenance) -> str:
-    """SQL of the refused rows. `source_row` counts data rows from 1 as the parser does, broken lines included.
-
-    The nth broken line stands at place p, so that p - n rows were read before it.
-    """
-    named = "report_id" not in read.absent and any(column.name == "report_id" for column in feed.columns)
-    report = '"report_id"' if named else "NULL"
-    same = f"{text_literal(arrival.retailer)} AS retailer, {text_literal(provenance.source)} AS source"
-    broken = f"read_parquet({path_literal(read.broken)})"
-    before = (
-        "SELECT place - n AS place, max(n) AS broken "
-        f"FROM (SELECT place, row_number() OVER (ORDER BY place) AS n FROM {broken}) GROUP BY ALL"
-    )
-    return (
-        f"SELECT {same}, business_day, {report} AS report_id, r.place + 1 + coalesce(b.broken, 0) AS source_row, "
-        "raw_payload, error_code, error FROM (SELECT *, file_row_number AS place "
-        f"FROM read_parquet({path_literal(read.rows)}, file_row_number = true) WHERE error_code IS NOT NULL) r "
-        f"ASOF LEFT JOIN ({before}) b ON r.place >= b.place "
-        f"UNION ALL SELECT {same}, NULL, NULL, place, line, 'broken_line', error FROM {broken}"
     )
 
 
@@ -239,7 +228,7 @@ def _corrects(tx: Transaction, target: Target, appended: Appended) -> bool:
     )
 
 
-def _says_nothing_new(tx: Transaction, admitted: Admitted) -> bool:
+def says_nothing_new(tx: Transaction, admitted: Admitted) -> bool:
     """Whether a file that arrived before came to exactly the same end, and changed nothing now."""
     if admitted.accepted:
         return False
@@ -255,8 +244,12 @@ def _says_nothing_new(tx: Transaction, admitted: Admitted) -> bool:
     )
 
 
-def _write_accounts(tx: Transaction, admitted: Admitted, settings: Settings, provenance: Provenance) -> Admitted:
+def write_account(
+    tx: Transaction, admitted: Admitted, settings: Settings, provenance: Provenance, actor: str | None = None
+) -> Admitted:
+    """Write what became of a file; what it was rejected for before is resolved where that no longer holds."""
     arrival = admitted.arrival
+    was_rejected = _was_rejected(tx, arrival)
     zone = settings.retailers[arrival.retailer].zone
     account = pl.DataFrame(
         {
@@ -278,4 +271,17 @@ def _write_accounts(tx: Transaction, admitted: Admitted, settings: Settings, pro
         schema_overrides={"days_touched": pl.List(pl.String), "decision_reason": pl.String},
     )
     written = tx.append(ARRIVALS, account, replace(EVER, complete=False), provenance)
-    return replace(admitted, appended=(*admitted.appended, written))
+    resolved = admitted.resolved
+    if was_rejected:
+        code = None if admitted.reason is None else admitted.reason.split(":", 1)[0]
+        resolved += resolve_rejections(tx, arrival, code, actor, provenance)
+    return replace(admitted, appended=(*admitted.appended, written), resolved=resolved)
+
+
+def _was_rejected(tx: Transaction, arrival: Arrival) -> bool:
+    found = tx.connection.execute(
+        f"SELECT 1 FROM {ARRIVALS.name} WHERE run_id = ? AND feed = ? AND retailer = ? AND file_hash = ? "
+        "AND decision = 'rejected' LIMIT 1",
+        [tx.run_id, arrival.feed, arrival.retailer, arrival.file_hash],
+    ).fetchone()
+    return found is not None

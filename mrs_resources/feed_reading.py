@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 
 from mrs_assets.contracts.errors import FeedRejected
-from mrs_assets.contracts.feed import AdmissionRule, FeedColumn, FeedContract
+from mrs_assets.contracts.feed import ANSWERS, AdmissionRule, FeedColumn, FeedContract
 from mrs_assets.contracts.settings import Settings
 from mrs_resources.archive import Archive, Arrival, scratch_directory
 from mrs_resources.file_layout import BROKEN_LINES, Layout, layout_of, path_literal, text_literal
@@ -42,6 +42,7 @@ class ReadFile:
             `raw_payload` where the row is refused; in the order of the file.
         absent: the other canonical columns → SQL literal of the default, or of a typed NULL.
         received, refused: number of rows, broken lines included.
+        lost: number of broken lines.
         first_day, last_day: business days of the rows that are not refused; None where there are none.
         broken: Parquet file of the lines that have no row: `place` among the file's rows from 1, the `line` as it
             stood, and the `error`.
@@ -52,6 +53,7 @@ class ReadFile:
     absent: Mapping[str, str]
     received: int
     refused: int
+    lost: int
     first_day: date | None
     last_day: date | None
     broken: Path
@@ -59,15 +61,25 @@ class ReadFile:
 
 
 @contextmanager
-def read_file(archive: Archive, arrival: Arrival, settings: Settings, feed: FeedContract) -> Iterator[ReadFile]:
+def read_file(
+    archive: Archive, arrival: Arrival, settings: Settings, feed: FeedContract, content: Path | None = None
+) -> Iterator[ReadFile]:
     """Read an archived file; what is read is there for the time of the `with` block.
+
+    Args:
+        archive: where the file lies and scratch is.
+        arrival: the file.
+        settings: how its sender writes.
+        feed: what it may say; besides, any row may name the dead letter that it answers.
+        content: bytes to read instead, of a file that has not arrived yet.
 
     Raises:
         FeedRejected: nothing of the file can be used.
     """
-    with _opened(archive, arrival, settings, feed) as (connection, scratch, layout, sender):
+    answering = replace(feed, columns=(*feed.columns, *ANSWERS))
+    with _opened(archive, arrival, settings, answering, content) as (connection, scratch, layout, sender):
         with _blaming_the_file(arrival):
-            read = _read(connection, scratch, layout, feed, rows_sql(layout, feed, sender, arrival))
+            read = _read(connection, scratch, layout, answering, rows_sql(layout, answering, sender, arrival))
         yield read
 
 
@@ -95,14 +107,14 @@ def survey(archive: Archive, arrival: Arrival, settings: Settings, feed: FeedCon
 
 @contextmanager
 def _opened(
-    archive: Archive, arrival: Arrival, settings: Settings, feed: FeedContract
+    archive: Archive, arrival: Arrival, settings: Settings, feed: FeedContract, content: Path | None = None
 ) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path, Layout, _Sender]]:
     with scratch_directory(archive) as directory:
         scratch = Path(directory)
-        file = plain_file(archive.content(arrival), scratch)
+        file = plain_file(content or archive.content(arrival), scratch)
         with _connection(scratch) as connection:
             with _blaming_the_file(arrival):
-                layout = layout_of(file, feed, _configured(settings, feed, arrival.retailer), connection)
+                layout = layout_of(file, feed, columns_configured(settings, feed.name, arrival.retailer), connection)
             yield connection, scratch, layout, _sender(settings, arrival, file)
 
 
@@ -125,10 +137,11 @@ class _Sender:
     last_day: date
 
 
-def _configured(settings: Settings, feed: FeedContract, retailer: str) -> dict[str, str]:
-    if feed.name == "sales":
+def columns_configured(settings: Settings, feed: str, retailer: str) -> dict[str, str]:
+    """Canonical column → the sender's name for it, as feeds.toml says."""
+    if feed == "sales":
         return dict(settings.retailers[retailer].columns)
-    return dict(settings.feeds[feed.name].columns) if feed.name in settings.feeds else {}
+    return dict(settings.feeds[feed].columns) if feed in settings.feeds else {}
 
 
 def _sender(settings: Settings, arrival: Arrival, file: PlainFile) -> _Sender:
@@ -165,6 +178,7 @@ def _read(
         absent={column.name: _default(column) for column in feed.columns if column.name not in layout.cells},
         received=received + lost,
         refused=refused + lost,
+        lost=lost,
         first_day=first,
         last_day=last,
         broken=broken,
@@ -247,6 +261,7 @@ def _broken_lines_sql(connection: duckdb.DuckDBPyConnection) -> str:
         return "SELECT 0::BIGINT AS place, '' AS line, '' AS error WHERE false"
     return (
         "SELECT CAST(line - 1 AS BIGINT) AS place, coalesce(trim(any_value(csv_line), chr(10)), '') AS line, "
-        "'The line has no row (' || string_agg(DISTINCT error_message, '; ' ORDER BY error_message) || ').' AS error "
+        "'The line has no row (' || arg_min(error_message, column_idx) || '): send as many cells as the header has, "
+        "and quote those that hold a delimiter or a line break.' AS error "
         f"FROM {BROKEN_LINES} GROUP BY line ORDER BY place"
     )

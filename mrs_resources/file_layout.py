@@ -213,6 +213,17 @@ def _recognised(
     return found, tuple(name for place, name in enumerate(header) if place not in taken)
 
 
+def names_in(header: Sequence[str], feed: FeedContract, configured: Mapping[str, str]) -> dict[str, str]:
+    """Canonical column → the name under which a header has it."""
+    found, _ = _recognised(header, feed, configured)
+    return {column: header[places[0]] for column, places in found.items()}
+
+
+def same_name(one: str, other: str) -> bool:
+    """Whether two column names count as the same."""
+    return _plain(one) == _plain(other)
+
+
 def _names(column: FeedColumn, configured: Mapping[str, str]) -> tuple[str, ...]:
     """Names of a column, the one that feeds.toml gives first."""
     own = configured.get(column.name)

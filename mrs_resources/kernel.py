@@ -11,6 +11,7 @@ old day then gets a retraction too, so that whoever reads only that day does not
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -126,6 +127,7 @@ class Kernel:
         scope: Scope,
         provenance: Provenance,
         dead_letters: pl.DataFrame | str | None = None,
+        review: Callable[[], None] | None = None,
     ) -> Appended:
         """Write what the staged rows change. See the module's docstring.
 
@@ -136,6 +138,7 @@ class Kernel:
             provenance: who writes.
             dead_letters: rows that the caller refused, in the shape of `DEAD_LETTER`: a frame, or a query where
                 there may be too many to hold.
+            review: called when everything is staged and nothing written; may withhold staged rows, or raise.
 
         Raises:
             ContractBroken: a staged row lies outside the scope.
@@ -145,6 +148,8 @@ class Kernel:
         offered = self._count(f"SELECT count(*) FROM {OFFERED}")
         refused = self.staging.stage_letters(dead_letters)
         conflicting = self.staging.drop_duplicates(contract)
+        if review is not None:
+            review()
         self._find_latest(contract, run_id, scope)
         begin = self._next_instant()
         batch_id = "b-" + hashlib.sha256(f"{contract.name}|{begin.isoformat()}".encode()).hexdigest()[:16]

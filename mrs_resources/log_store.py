@@ -271,6 +271,6 @@ def _as_dead_letters(contract: Contract, bad: pl.DataFrame, source: str) -> pl.D
         pl.lit(source).alias("source"),
         pl.lit(None, dtype=pl.Int64).alias("source_row"),
         payload.alias("raw_payload"),
-        "error_code",
-        "error",
+        pl.col("verdict_code").alias("error_code"),
+        pl.col("verdict").alias("error"),
     ).cast(DEAD_LETTER)

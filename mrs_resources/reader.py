@@ -22,6 +22,7 @@ from mrs_assets.contracts.logs.events import EVENTS
 from mrs_assets.contracts.views import MINORITY_REPORTS, Fold, View, find_view
 from mrs_resources.backend import MEMORY_LIMIT
 from mrs_resources.contract_sql import quoted
+from mrs_resources.dead_letters import OPEN, chosen_letters_sql, letter_groups_sql, letters_sql
 from mrs_resources.hydrator import fold_of
 from mrs_resources.log_store import FIRST_RUN, SYSTEM_RUN
 from mrs_resources.published_sql import live_rows_sql
@@ -98,17 +99,18 @@ class SnapshotReader:
         """Per log of the current namespace that was ever written: when it was last written, its rows and dead letters.
 
         Returns:
-            Columns log, last_written_at, rows, degraded, retracted, dead_letters, dead_letter_share.
+            Columns log, last_written_at, rows, degraded, retracted, dead_letters (open ones), dead_letter_share.
         """
         with self._opened() as connection:
             parameters: dict[str, object] = {"run_id": _run_id(connection, None)}
+            tables = _tables(connection)
             counts = [
                 f"SELECT '{log.name}' AS log, max(written_at) AS last_written_at, count(*) AS rows, "
                 "count(*) FILTER (is_degraded) AS degraded, count(*) FILTER (is_retracted) AS retracted, "
-                f"(SELECT count(*) FROM {log.name}_errors WHERE run_id = $run_id) AS dead_letters "
+                f"(SELECT count(*) FROM ({letters_sql(tables, [log])}) WHERE state = '{OPEN}') AS dead_letters "
                 f"FROM {log.name} WHERE run_id = $run_id"
                 for log in LOGS
-                if _has_table(connection, log.name)
+                if log.name in tables
             ]
             share = "dead_letters / greatest(rows + dead_letters, 1) AS dead_letter_share"
             return _run(connection, f"SELECT *, {share} FROM ({' UNION ALL '.join(counts)}) WHERE rows > 0", parameters)
@@ -148,6 +150,28 @@ class SnapshotReader:
         first = current.row(0, named=True) if current.height else {}
         sources = {group.name: first.get(f"source_used_{group.name}") for group in MINORITY_REPORTS.groups}
         return Explanation(current, sources, _parsed(first.get("supporting_evidence")), logs)
+
+    def dead_letters(
+        self,
+        *,
+        log: str | None = None,
+        code: str | None = None,
+        retailer: str | None = None,
+        letter_id: str | None = None,
+        only_open: bool = False,
+        grouped: bool = False,
+    ) -> pl.DataFrame:
+        """Dead letters of the current namespace with their state, or counted by log, retailer and code.
+
+        Returns:
+            Columns as `mrs_resources.dead_letters.letters_sql`, grouped as `letter_groups_sql` says.
+        """
+        asked: dict[str, object] = {"log": log, "code": code, "retailer": retailer, "letter_id": letter_id}
+        asked["only_open"] = only_open
+        with self._opened() as connection:
+            tables = _tables(connection)
+            sql = letter_groups_sql(tables) if grouped else chosen_letters_sql(tables)
+            return _run(connection, sql, {"run_id": _run_id(connection, None), **asked})
 
     @contextmanager
     def _opened(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -272,9 +296,12 @@ def _settled(connection: duckdb.DuckDBPyConnection, as_of: datetime | None) -> d
     return found[0] if found and found[0] is not None else as_of
 
 
+def _tables(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    return {str(name) for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+
+
 def _has_table(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
-    found = connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [name]).fetchone()
-    return found is not None
+    return name in _tables(connection)
 
 
 def _parsed(text: str | None) -> Any:

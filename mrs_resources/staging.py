@@ -12,6 +12,7 @@ from datetime import date
 import duckdb
 import polars as pl
 
+from mrs_assets.contracts.columns import SQL_TYPES
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.errors import ContractBroken
 from mrs_assets.contracts.scope import Scope
@@ -94,14 +95,14 @@ class Staging:
     def stage_letters(self, dead_letters: pl.DataFrame | str | None) -> int:
         """Set refused rows aside, and count them."""
         columns = quoted(DEAD_LETTER.names())
+        # Not CREATE … AS: a table made so from an empty frame loses what is inserted in bulk later in the transaction.
+        declared = ", ".join(f'"{name}" {SQL_TYPES[dtype]}' for name, dtype in DEAD_LETTER.items())
+        self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {LETTERS} ({declared})")
         if isinstance(dead_letters, str):
-            self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {LETTERS} AS SELECT {columns} FROM ({dead_letters})")
-        else:
-            frame = (
-                pl.DataFrame(schema=DEAD_LETTER) if dead_letters is None else dead_letters.select(DEAD_LETTER.names())
-            )
-            self.connection.register("refused", frame.cast(DEAD_LETTER))
-            self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {LETTERS} AS SELECT {columns} FROM refused")
+            self.connection.execute(f"INSERT INTO {LETTERS} SELECT {columns} FROM ({dead_letters})")
+        elif dead_letters is not None:
+            self.connection.register("refused", dead_letters.select(DEAD_LETTER.names()).cast(DEAD_LETTER))
+            self.connection.execute(f"INSERT INTO {LETTERS} SELECT {columns} FROM refused")
             self.connection.unregister("refused")
         return self._count(f"SELECT count(*) FROM {LETTERS}")
 
@@ -125,7 +126,7 @@ class Staging:
         conflicting = self._count(
             f"INSERT INTO {LETTERS} SELECT retailer, business_day, {report}, NULL, ordinal, "
             f"to_json(struct_pack({content})), 'conflicting_key', "
-            "'another row of the same submission claims this key with other values; that one was kept' "
+            "'a later row of the submission has other values for the same key and was kept: send one row per key.' "
             f"FROM {OFFERED} o JOIN ranked r ON o.place = r.place WHERE r.rank > 1 AND NOT r.agrees"
         )
         self.connection.execute(f"DELETE FROM {STAGED} WHERE rowid IN (SELECT place FROM ranked WHERE rank > 1)")

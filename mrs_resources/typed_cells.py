@@ -199,7 +199,9 @@ def _amount(column: FeedColumn, text: str, name: str, reading: Reading) -> Typed
                 f"{name} is {{}}: send a number, or leave it empty when there is none.",
                 text,
             ),
-            _problem("number_out_of_range", f"{unread} AND {large}", f"{name} is {{}}: beyond ± 10^14.", text),
+            _problem(
+                "number_out_of_range", f"{unread} AND {large}", f"{name} is {{}}: send a number within ± 10^14.", text
+            ),
             _problem(
                 "not_a_number",
                 unread,

@@ -61,6 +61,8 @@ def _text(name: str, seed: int) -> str:
         return "ME-" + digits.rjust(20, "0")
     if name == "report_id":
         return "MR-" + digits.rjust(20, "0")
+    if name == "letter_id":
+        return "DL-" + digits.rjust(20, "0")
     if name in ("opens_at", "closes_at"):
         return f"{seed % 20:02d}:30"
     return digits.rjust(64, "0") if name.endswith("_hash") else f"{name}-{seed}"

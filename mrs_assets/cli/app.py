@@ -7,7 +7,8 @@ import sys
 import typer
 
 from mrs_assets.cli.decide import edit, models_app
-from mrs_assets.cli.look import errors, explain, health, show
+from mrs_assets.cli.errors import errors_app
+from mrs_assets.cli.look import explain, health, show
 from mrs_assets.cli.output import say
 from mrs_assets.cli.run import demo, plan, reset, tick, ui
 from mrs_assets.contracts.errors import MrsError, UserMistake
@@ -19,8 +20,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (tick, show, explain, edit, plan, errors, health, reset, demo, ui):
+for command in (tick, show, explain, edit, plan, health, reset, demo, ui):
     app.command()(command)
+app.add_typer(errors_app, name="errors")
 app.add_typer(models_app, name="models")
 
 

@@ -1,4 +1,4 @@
-"""Commands that read the published snapshot: show, explain, errors, health. They never hold the live warehouse."""
+"""Commands that read the published snapshot: show, explain, health. They never hold the live warehouse."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from rich.markup import escape
 
 from mrs_assets.cli.output import Format, print_rows, print_side_by_side, print_table, say
 from mrs_assets.contracts.errors import UnknownName, UserMistake
-from mrs_assets.contracts.logs.catalogue import LOGS, find
 from mrs_assets.contracts.settings import Settings, load_settings
 from mrs_assets.contracts.views import MINORITY_REPORTS, find_view
 from mrs_assets.hydration.folds import FOLDS
@@ -106,35 +105,6 @@ _LEFT_OUT = (
     "context_snapshot",
 )
 """What every row of a report repeats, or what is printed on its own."""
-
-
-def errors(
-    log: Annotated[str | None, typer.Argument(help="Only this log's dead letters.")] = None,
-    rows: Annotated[bool, typer.Option("--rows", help="The rows themselves with their raw payload.")] = False,
-    form: FormatOption = Format.table,
-) -> None:
-    """Show dead letters: rows that were refused, why, and what they said."""
-    reader = _reader(load_settings())
-    found = []
-    for contract in [find(log)] if log else LOGS:
-        try:
-            letters = reader.show(f"{contract.name}_errors")
-        except UnknownName:
-            continue
-        found.append(letters.select(pl.lit(contract.name).alias("log"), pl.all()))
-    letters = pl.concat(found) if found else pl.DataFrame(schema={"log": pl.String})
-    if not letters.height:
-        say("No dead letters.")
-        if form is not Format.table:
-            print_rows(letters, form)
-        return
-    if not rows:
-        letters = (
-            letters.group_by("log", "source", "error_code")
-            .agg(pl.len().alias("rows"), pl.col("error").sort().first().alias("for example"))
-            .sort("rows", "log", "source", "error_code", descending=[True, False, False, False])
-        )
-    print_rows(letters, form)
 
 
 def health(

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from mrs_assets import __version__
+from mrs_assets.cli.errors import tell_open_letters
 from mrs_assets.cli.look import print_events
 from mrs_assets.cli.output import print_table, say
 from mrs_assets.cli.session import dagster_home, dagster_instance, open_settings
@@ -51,6 +52,8 @@ def run_tick(settings: Settings, warehouse: Warehouse) -> bool:
         say(f"[yellow]{log} is degraded: no {', '.join(inputs)}[/yellow]")
     for failure in result.failed:
         say(f"[red]failed: {escape(failure)}[/red]")
+    if result.admitted:
+        tell_open_letters(settings)
     if result.appended:
         counts = {"log": list(result.appended), "rows appended": list(result.appended.values())}
         print_table(pl.DataFrame(counts).sort("log"), title="This tick wrote")

@@ -154,9 +154,9 @@ class Contract:
         """Split a conformed frame into rows that keep the contract and rows that do not.
 
         Returns:
-            (good, bad): `bad` has the offered columns plus `error_code` and `error`, one line per row.
+            (good, bad): `bad` has the offered columns plus `verdict_code` and `verdict`, one line per row.
         """
-        verdicts = {"error_code": pl.String, "error": pl.String}
+        verdicts = {"verdict_code": pl.String, "verdict": pl.String}
         problems = pl.DataFrame(schema={"row": pl.UInt32, **verdicts})
         try:
             self._pandera.validate(frame, lazy=True)
@@ -167,13 +167,13 @@ class Contract:
             problems = (
                 cases.select(
                     pl.col("index").cast(pl.UInt32).alias("row"),
-                    pl.format("{}_{}", "column", pl.col("check").str.extract(r"^(\w+)")).alias("error_code"),
+                    pl.format("{}_{}", "column", pl.col("check").str.extract(r"^(\w+)")).alias("verdict_code"),
                     pl.format("{} = {} fails {}", "column", pl.col("failure_case").fill_null("NULL"), "check").alias(
-                        "error"
+                        "verdict"
                     ),
                 )
                 .group_by("row")
-                .agg(pl.col("error_code").sort().first(), pl.col("error").sort().str.join("; "))
+                .agg(pl.col("verdict_code").sort().first(), pl.col("verdict").sort().str.join("; "))
             )
         numbered = frame.with_row_index("row")
         good = numbered.join(problems, on="row", how="anti", maintain_order="left").drop("row")

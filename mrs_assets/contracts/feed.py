@@ -47,6 +47,10 @@ class FeedColumn:
     longest: int = 10_000
 
 
+ANSWERS = (FeedColumn("answers_letter", "id"), FeedColumn("answered_by", "id"))
+"""Columns that a file of any feed may have: the dead letter that a row answers, and who says so."""
+
+
 @dataclass(frozen=True)
 class AdmissionRule:
     """One reason to refuse a row whose cells all read well.

@@ -37,6 +37,8 @@ class Retailer(Section):
         country, subdivision: public holidays to know about, ISO 3166 codes.
         currency: ISO 4217 code shown with money.
         reports_from: first business day to look for anomalies in; earlier days are history only.
+        error_budget: largest share of broken rows with which a file is still admitted; one with more is rejected
+            whole. Counts in files of 1,000 rows or more; 1 admits any.
     """
 
     timezone: str
@@ -49,6 +51,7 @@ class Retailer(Section):
     subdivision: str | None = None
     currency: str | None = None
     reports_from: date | None = None
+    error_budget: float = Field(default=0.01, ge=0, le=1)
 
     @field_validator("timezone")
     @classmethod
@@ -87,12 +90,14 @@ class ContextFeed(Section):
     Attributes:
         retailers: who sends it; every retailer when absent.
         columns: canonical column → the provider's own name for it.
+        error_budget: as of a retailer, for this feed; the retailer's own when absent.
         late_after_days: rows of a day go without the feed when its newest file came more days before that day
             than this; without it, a feed is down only where it never said anything.
     """
 
     retailers: tuple[str, ...] | None = None
     columns: Mapping[str, str] = Field(default_factory=dict)
+    error_budget: float | None = Field(default=None, ge=0, le=1)
     late_after_days: int | None = Field(default=None, ge=0)
 
 
@@ -185,6 +190,12 @@ class Settings(Section):
         """Whether an optional feed is expected from a retailer."""
         section = self.feeds.get(feed)
         return section is not None and (section.retailers is None or retailer in section.retailers)
+
+    def error_budget(self, feed: str, retailer: str) -> float:
+        """Largest share of broken rows with which a file of a feed is admitted."""
+        section = self.feeds.get(feed)
+        own = section.error_budget if section is not None else None
+        return self.retailers[retailer].error_budget if own is None else own
 
 
 def load_settings(environ: Mapping[str, str] | None = None, working_directory: Path | None = None) -> Settings:

@@ -26,9 +26,15 @@ CONTEXTUAL_EVENTS_FEED = FeedContract(
     days_ahead=366,
     rules=(
         *span_rules("starts_at", "ends_at"),
-        AdmissionRule("latitude_out_of_range", "latitude NOT BETWEEN -90 AND 90", "latitude is outside of -90 to 90."),
         AdmissionRule(
-            "longitude_out_of_range", "longitude NOT BETWEEN -180 AND 180", "longitude is outside of -180 to 180."
+            "latitude_out_of_range",
+            "latitude NOT BETWEEN -90 AND 90",
+            "latitude is outside of -90 to 90: send degrees.",
+        ),
+        AdmissionRule(
+            "longitude_out_of_range",
+            "longitude NOT BETWEEN -180 AND 180",
+            "longitude is outside of -180 to 180: send degrees.",
         ),
         AdmissionRule("negative_radius", "radius_km < 0", "radius_km is negative: send the distance reached."),
     ),

@@ -3,10 +3,12 @@
 from mrs_assets.contracts.feed import AdmissionRule
 
 LONGEST_SPAN_DAYS = 366
+"""A leap year, for every feed of spans: stages look for context that began up to 366 days back. A longer one would
+fall out of their sight while it lasts, and would match every row of every year that it covers."""
 
 
 def span_rules(first: str, last: str) -> tuple[AdmissionRule, ...]:
-    """A span must not end before it begins, nor last longer than a year: joins on it are bounded by that."""
+    """A span must not end before it begins, nor last longer than `LONGEST_SPAN_DAYS`."""
     length = f"date_diff('day', {first}, {last})"
     return (
         AdmissionRule(

@@ -30,9 +30,15 @@ STORES_FEED = FeedContract(
         AdmissionRule(
             "end_before_start", "closed_on < opened_on", "closed_on is before opened_on: correct one of them."
         ),
-        AdmissionRule("latitude_out_of_range", "latitude NOT BETWEEN -90 AND 90", "latitude is outside of -90 to 90."),
         AdmissionRule(
-            "longitude_out_of_range", "longitude NOT BETWEEN -180 AND 180", "longitude is outside of -180 to 180."
+            "latitude_out_of_range",
+            "latitude NOT BETWEEN -90 AND 90",
+            "latitude is outside of -90 to 90: send degrees.",
+        ),
+        AdmissionRule(
+            "longitude_out_of_range",
+            "longitude NOT BETWEEN -180 AND 180",
+            "longitude is outside of -180 to 180: send degrees.",
         ),
         AdmissionRule("bad_clock", "opens_at = '24:00'", "opens_at is 24:00: send the time at which the store opens."),
     ),

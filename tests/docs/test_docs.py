@@ -59,6 +59,8 @@ def problem_with(words: list[str]) -> str | None:
     while words and hasattr(command, "commands"):
         if words[0] in ("--help", "…"):
             return None
+        if words[0] not in command.commands and (default := getattr(command, "default_command", None)):
+            words = [default, *words]
         if words[0] not in command.commands:
             return f"there is no command {words[0]!r}"
         command, words = command.commands[words[0]], words[1:]

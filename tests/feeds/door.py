@@ -14,8 +14,10 @@ from mrs_assets.contracts.settings import Calendar, Retailer, Settings
 from mrs_assets.feeds import FEED_DECLARATIONS
 from mrs_resources.admission import Admitted, admit, pending_arrivals
 from mrs_resources.archive import Archive
+from mrs_resources.dead_letters import letters
 from mrs_resources.kernel import Provenance
 from mrs_resources.log_store import LogStore
+from mrs_resources.readmission import files_with_letters, readmit
 from tests.conftest import SteppingClock
 
 HEADER = "store_id,sku,ts,units,revenue"
@@ -61,6 +63,28 @@ class Door:
         self.drop(content, feed)
         (admitted,) = self.admit()
         return admitted
+
+    def configure(self, **retailer: Any) -> None:
+        """Say something else of the retailer from now on, as a change of feeds.toml does."""
+        changed = self.settings.retailers["acme"].model_copy(update=retailer)
+        self.settings = self.settings.model_copy(update={"retailers": {"acme": changed}})
+
+    def retry(self, **which: str) -> list[Admitted]:
+        """Read files with open letters again under the present settings."""
+        with self.store.transaction() as tx:
+            chosen = files_with_letters(tx, **which)
+        again = []
+        for arrival in chosen:
+            with self.store.transaction() as tx:
+                told = Provenance("test", "1")
+                again.append(readmit(tx, self.archive, arrival, self.settings, FEED_DECLARATIONS, "ann", told))
+        return again
+
+    def states(self) -> dict[str, str]:
+        """Error code and row → state, of the letters of every log."""
+        with self.store.transaction() as tx:
+            found = letters(tx)
+        return {f"{code} {row}": state for code, row, state in found["error_code", "source_row", "state"].rows()}
 
     def live(self, contract: Contract = UNIFIED_SALES) -> pl.DataFrame:
         """What is true now."""

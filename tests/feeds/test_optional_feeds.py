@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.feed import FeedColumn
 from mrs_assets.contracts.logs.context import CAMPAIGNS, CONTEXTUAL_EVENTS, PROMOTIONS, STORES
 from mrs_assets.contracts.logs.edits import USER_EDITS, USER_EVENT_EDITS
@@ -66,6 +67,25 @@ def test_promotions_without_a_store_column_are_of_all_stores(door: Door) -> None
 def test_impossible_spans_are_refused(door: Door, start: str, end: str, code: str) -> None:
     door.send(f"campaign_id,start_day,end_day\nc,{start},{end}\n", "campaigns")
     assert door.letters(CAMPAIGNS)["error_code"].to_list() == [code]
+
+
+@pytest.mark.parametrize(
+    ("feed", "header", "more", "log"),
+    [
+        ("promotions", "promotion_id,start_day,end_day", "", PROMOTIONS),
+        ("campaigns", "campaign_id,start_day,end_day", "", CAMPAIGNS),
+        ("contextual_events", "event_id,starts_at,ends_at,signal_type", ",weather", CONTEXTUAL_EVENTS),
+    ],
+)
+def test_context_of_many_years_is_refused_and_counted_and_the_rest_comes_in(
+    door: Door, feed: str, header: str, more: str, log: Contract
+) -> None:
+    admitted = door.send(f"{header}\na,2017-01-01,2024-12-31{more}\nb,2024-01-01,2024-01-08{more}\n", feed)
+    assert (admitted.received, admitted.accepted, admitted.dead_lettered) == (2, 1, 1)
+    (letter,) = door.letters(log).to_dicts()
+    assert letter["error_code"] == "span_too_long"
+    assert "2017-01-01" in letter["raw_payload"]
+    assert "longer than 366 days: correct the end, or send one row a year." in letter["error"]
 
 
 def test_a_whole_year_is_a_span_and_a_day_is_one_too(door: Door) -> None:

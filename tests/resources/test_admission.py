@@ -88,9 +88,11 @@ def test_the_last_of_several_rows_of_one_key_counts(door: Door) -> None:
     assert door.codes() == ["conflicting_key", "conflicting_key"]
 
 
-def test_the_last_row_counts_in_a_file_that_is_read_by_several_threads(door: Door) -> None:
+def test_the_last_row_counts_in_a_file_that_is_read_by_several_threads(tmp_path: Path) -> None:
+    door = Door(tmp_path, error_budget=1)
     rows = [f"s{n % 7},a,2024-03-01,{n},,yes" for n in range(400_000)]
-    door.send("\n".join([HEADER + ",on_promotion", *rows]))
+    admitted = door.send("\n".join([HEADER + ",on_promotion", *rows]))
+    assert door.letters().height == admitted.dead_lettered == 400_000 - 7
     last = {f"s{n % 7}": n for n in range(400_000)}
     assert dict(door.live().select("store_id", "units").rows()) == last
 

@@ -7,7 +7,11 @@ DECISIONS = ("new", "identical", "correction", "rejected")
 
 
 class FeedArrival(Rows):
-    """One received file: rows_received = rows_accepted + rows_duplicate + rows_dead_lettered, always."""
+    """One received file: rows_received = rows_accepted + rows_duplicate + rows_dead_lettered, always.
+
+    A rejected file has no rows: all four are 0, and `decision_reason` says what it held. Read again later, it has the
+    account of the newest reading.
+    """
 
     feed: str = name(description="Which feed the file belongs to.")
     file_hash: str = required(
@@ -16,9 +20,11 @@ class FeedArrival(Rows):
     file_name: str = required(description="Name under which the file arrived.")
     byte_size: Count = required(ge=0, description="Size of the file as received, bytes.")
     received_at: Instant = required(description="When the file was found in the inbox. UTC.")
-    rows_received: Count = required(ge=0, description="Data rows in the file.")
+    rows_received: Count = required(ge=0, description="Data rows in the file; 0 where it was rejected whole.")
     rows_accepted: Count = required(ge=0, description="Rows that are or became the live truth of their key.")
-    rows_duplicate: Count = required(ge=0, description="Rows that repeat what was already known.")
+    rows_duplicate: Count = required(
+        ge=0, description="Rows that say nothing new: known already, or a newer file says otherwise."
+    )
     rows_dead_lettered: Count = required(ge=0, description="Rows kept in the dead-letter log with their reason.")
     days_touched: Texts = required(description="Business days that the accepted rows changed, sorted.")
     decision: str = required(isin=list(DECISIONS), description=f"One of {', '.join(DECISIONS)}.")

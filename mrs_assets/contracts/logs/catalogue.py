@@ -9,6 +9,7 @@ from mrs_assets.contracts.logs.classifier import CLASSIFIER
 from mrs_assets.contracts.logs.clustered import CLUSTERED
 from mrs_assets.contracts.logs.cohorted import COHORTED
 from mrs_assets.contracts.logs.context import CAMPAIGNS, CONTEXTUAL_EVENTS, PROMOTIONS, STORES
+from mrs_assets.contracts.logs.dead_letters import DEAD_LETTERS_RESOLVED
 from mrs_assets.contracts.logs.detected import DETECTED
 from mrs_assets.contracts.logs.edits import USER_EDITS, USER_EVENT_EDITS
 from mrs_assets.contracts.logs.ended import ENDED
@@ -29,6 +30,7 @@ LOGS: tuple[Contract, ...] = (
     USER_EDITS,
     USER_EVENT_EDITS,
     ARRIVALS,
+    DEAD_LETTERS_RESOLVED,
     SALES_TIMESERIES,
     BASELINE,
     CLASSIFIER,
