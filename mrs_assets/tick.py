@@ -105,8 +105,7 @@ def plan_in_words(plan: Plan) -> str:
     """One line that says what a plan recomputes and why."""
     days = len(plan.scope.days)
     span = f"{plan.scope.first_day}" if days == 1 else f"{plan.scope.first_day} to {plan.scope.last_day}, {days} days"
-    causes = ", ".join(plan.triggers)
-    return f"replay {plan.scope.retailer}: {span}; {len(plan.assets)} assets; new rows in {causes}"
+    return f"replay {plan.scope.retailer}: {span}; {len(plan.assets)} assets; {plan.because}"
 
 
 def _admission_in_words(request: AdmissionRequest) -> str:

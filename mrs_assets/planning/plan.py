@@ -11,16 +11,20 @@ from datetime import date, datetime, timedelta
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.stage import Stage
 
+SOURCE_WEIGHTS = "source_weights"
+"""Trigger of a plan that answers a change in how sources are weighed."""
+
 
 @dataclass(frozen=True)
 class Change:
-    """Rows of one input log of one retailer that no finished plan has answered yet.
+    """Rows of one input log of one retailer that no finished plan has answered yet, or that count otherwise now.
 
     Attributes:
         log: the log's name.
         days: business days of the changed rows.
         stores: number of stores concerned; 0 where the log has none.
         written_at: newest of the rows.
+        cause: what changed, where it is not the rows.
     """
 
     log: str
@@ -28,6 +32,7 @@ class Change:
     days: tuple[date, ...]
     stores: int
     written_at: datetime
+    cause: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,10 +62,11 @@ class Plan:
 
     Attributes:
         steps: runs, each after the one before it.
-        triggers: logs whose rows changed.
+        triggers: logs whose rows changed, or `SOURCE_WEIGHTS`.
         days_changed: business days whose inputs changed.
         stores_changed: number of stores whose inputs changed.
         inputs_written_at: the plan answers every input row written up to here.
+        source_weights: fingerprint of the retailer's declared sources.
     """
 
     steps: tuple[Step, ...]
@@ -68,6 +74,7 @@ class Plan:
     days_changed: tuple[date, ...]
     stores_changed: int
     inputs_written_at: datetime
+    source_weights: str | None = None
 
     @property
     def scope(self) -> Scope:
@@ -81,10 +88,19 @@ class Plan:
         return tuple(sorted({asset for step in self.steps for asset in step.assets}))
 
     @property
+    def because(self) -> str:
+        """What changed, in words."""
+        logs = ", ".join(trigger for trigger in self.triggers if trigger != SOURCE_WEIGHTS)
+        words = [f"new rows in {logs}"] if logs else []
+        words += ["sources weighed otherwise"] if SOURCE_WEIGHTS in self.triggers else []
+        return "; ".join(words)
+
+    @property
     def plan_id(self) -> str:
         """Hash of what the plan answers: planning the same changes again gives the same id."""
         steps = [[s.scope.first_day.isoformat(), s.scope.last_day.isoformat(), *s.assets] for s in self.steps]
         facts = [self.scope.retailer, self.inputs_written_at.isoformat(), steps]
+        facts += [self.source_weights] if self.source_weights else []
         return "plan-" + hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
@@ -168,7 +184,7 @@ def _steps(
 def _plan(steps: Sequence[Step], changes: Sequence[Change]) -> Plan:
     return Plan(
         steps=tuple(steps),
-        triggers=tuple(sorted({change.log for change in changes})),
+        triggers=tuple(sorted({change.cause or change.log for change in changes})),
         days_changed=tuple(sorted({day for change in changes for day in change.days})),
         stores_changed=max(change.stores for change in changes),
         inputs_written_at=max(change.written_at for change in changes),

@@ -24,11 +24,14 @@ class ReplayPlan(Rows):
     last_day: pl.Date = required(description="Last business day to recompute.")
     days_changed: Texts = required(description="Business days whose inputs changed, sorted.")
     stores_changed: Count = required(description="Number of stores whose sales changed.")
-    triggers: Texts = required(description="Logs whose rows changed, sorted.")
+    triggers: Texts = required(description="Logs whose rows changed, or `source_weights`, sorted.")
     assets: Texts = required(description="Assets to materialise, sorted.")
     inputs_written_at: Instant = required(description="The plan answers every input row written up to here. UTC.")
     state: str = required(isin=["planned", "done"], description="`planned`, then `done`.")
     planned_reports: Count = optional(description="Live reports in the rectangle when it was planned.")
+    source_weights: str = optional(
+        description="Fingerprint of the retailer's declared sources when it was planned; NULL where none are."
+    )
 
 
 class BreakerOutcome(Rows):
