@@ -182,10 +182,11 @@ def _steps(
 
 
 def _plan(steps: Sequence[Step], changes: Sequence[Change]) -> Plan:
+    rows = [change for change in changes if change.cause is None]
     return Plan(
         steps=tuple(steps),
         triggers=tuple(sorted({change.cause or change.log for change in changes})),
         days_changed=tuple(sorted({day for change in changes for day in change.days})),
         stores_changed=max(change.stores for change in changes),
-        inputs_written_at=max(change.written_at for change in changes),
+        inputs_written_at=max(change.written_at for change in rows or changes),
     )

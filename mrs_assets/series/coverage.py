@@ -88,15 +88,18 @@ def source_presence(
         retailer: whose zone, grain and holidays count.
 
     Returns:
-        store_id, ts, business_day, `whole` (it told the tick, and not in part), `missed`.
+        store_id, ts, business_day, `whole` (it told the tick, and not in part), `missed`, `gone` (it has told nothing
+        for eight weeks).
     """
     silent = (pl.col("silent_days") > RHYTHM_DAYS).fill_null(value=True)
+    gone = (pl.col("silent_days") > TRADING_WEEKS * 7).fill_null(value=True)
     return _store_ticks(heard, known, grid, first_day, stores, retailer).select(
         "store_id",
         "ts",
         "business_day",
         whole=pl.col("skus").is_not_null() & ~_in_part(),
         missed=~pl.col("stated_closed") & ~pl.col("on_holiday") & (_usually_trades(retailer) | silent),
+        gone=gone,
     )
 
 

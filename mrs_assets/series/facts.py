@@ -28,8 +28,8 @@ def told_facts(facts: pl.DataFrame, grid: pl.DataFrame, retailer: Retailer) -> p
 
     Returns:
         store_id, sku, source, business_day, ts, slot, weekday, units, revenue, unit_price, on_promotion, and whether
-        the source was blind (`dark`), contradicts itself (`conflict`), says itself that it has no count (`declared`).
-        Values are NULL where it was blind or contradicts itself.
+        the source was blind (`dark`), contradicts itself (`conflict`), did neither (`heard`), says itself that it has
+        no count (`declared`). Values are NULL where it is not heard.
     """
     ticks = grid.rename({"ts": "tick", "business_day": "day"})
     placed = (
@@ -45,8 +45,8 @@ def told_facts(facts: pl.DataFrame, grid: pl.DataFrame, retailer: Retailer) -> p
         told = _summed(placed, interval)
     else:
         told = placed.with_columns(conflict=pl.lit(value=False))
-    usable = ~(pl.col("dark") | pl.col("conflict"))
-    blanked = told["dark"].any() or told["conflict"].any()
+    told = told.with_columns(heard=~(pl.col("dark") | pl.col("conflict")))
+    blanked = [] if told["heard"].all() else VALUES
     return told.select(
         "store_id",
         "sku",
@@ -61,8 +61,9 @@ def told_facts(facts: pl.DataFrame, grid: pl.DataFrame, retailer: Retailer) -> p
         "on_promotion",
         "dark",
         "conflict",
+        "heard",
         "declared",
-    ).with_columns(pl.when(usable).then(pl.col(name)).alias(name) for name in (VALUES if blanked else []))
+    ).with_columns(pl.when("heard").then(pl.col(name)).alias(name) for name in blanked)
 
 
 def preferred(told: pl.DataFrame) -> pl.DataFrame:
@@ -70,11 +71,7 @@ def preferred(told: pl.DataFrame) -> pl.DataFrame:
 
     Args:
         told: result of `told_facts`.
-
-    Returns:
-        The same columns and `heard`: whether the row rests on a report.
     """
-    told = told.with_columns(heard=~(pl.col("dark") | pl.col("conflict")))
     if told["source"].n_unique() == 1:
         return told
     name = pl.when(pl.col("source") == PREFERRED_SOURCE).then(pl.lit("")).otherwise("source")

@@ -14,8 +14,9 @@ import polars as pl
 from mrs_assets.contracts.settings import Retailer
 from mrs_assets.contracts.sources import Source
 from mrs_assets.series.coverage import source_presence
-from mrs_assets.series.facts import AT, DOUBTS, own_doubts, preferred, told_facts
-from mrs_assets.series.fusion import PLACE, fused, presence_of_all, reasons
+from mrs_assets.series.facts import AT, DOUBTS, VALUES, own_doubts, preferred, told_facts
+from mrs_assets.series.fusion import fused, source_word
+from mrs_assets.series.grid import known_ticks
 from mrs_assets.series.repeats import repeated_days
 from mrs_assets.series.witnesses import witness_doubts
 
@@ -25,20 +26,18 @@ class Gathered:
     """What the facts of a retailer come to.
 
     Attributes:
-        rows: store_id, sku, business_day, ts, slot, weekday, values, `heard` (the row rests on a report) and, where
-            sources are declared, `reasons`.
-        reported: the rows that a source told of its own, in the look-back and in the scope alike.
+        rows: one row per known series and tick asked for: store_id, sku, business_day, ts, values, `has_fact` (a source
+            speaks), `silent` (none does, and its silence is still to be read) and, where sources are declared,
+            degraded_reasons, is_degraded, model_version.
+        reported: what sources told, in the look-back and in the scope alike: store_id, sku, business_day, ts, slot.
         doubts: store_id, sku, ts, flag.
         repeated: store_id, business_day of copied days.
-        silences: store_id, ts, reasons: what a zero that nobody told had to do without. None where no sources are
-            declared.
     """
 
     rows: pl.DataFrame
     reported: pl.DataFrame
     doubts: pl.DataFrame
     repeated: pl.DataFrame
-    silences: pl.DataFrame | None = None
 
 
 def gather(
@@ -56,47 +55,61 @@ def gather(
     told = told_facts(facts, grid, retailer)
     if retailer.sources:
         return _of_several(told, grid, first_day, stores, retailer)
-    rows = preferred(told)
-    reported = rows if rows["heard"].all() else rows.filter("heard")
-    return Gathered(rows, reported, own_doubts(told), _repeats(reported, retailer))
+    told_once = preferred(told)
+    ticks = grid.filter(pl.col("business_day") >= first_day)
+    known = known_ticks(told_once.select(*AT, "business_day", *VALUES, "heard"), ticks)
+    reported = told_once if told_once["heard"].all() else told_once.filter("heard")
+    return Gathered(
+        rows=known.with_columns(has_fact=pl.col("heard").fill_null(value=False), silent=~pl.col("is_told")),
+        reported=reported,
+        doubts=own_doubts(told),
+        repeated=_repeats(reported, retailer),
+    )
 
 
 def _of_several(
     told: pl.DataFrame, grid: pl.DataFrame, first_day: date, stores: pl.DataFrame, retailer: Retailer
 ) -> Gathered:
     named = {name: retailer.source(name) for name in sorted({*retailer.sources, *told["source"].unique()})}
-    told = told.filter(pl.any_horizontal(_in_force(name, source) for name, source in named.items()))
-    names = [name for name, source in named.items() if source.counts]
-    counted = told.filter(pl.col("source").is_in(names))
-    heard = counted.filter(~(pl.col("dark") | pl.col("conflict")))
-    presence = presence_of_all(
-        source_presence(
-            heard.filter(pl.col("source") == name), counted, grid, first_day, stores, retailer
-        ).with_columns(
-            missed=pl.col("missed") & _in_force(name, named[name], at_source=False) & pl.lit(name in retailer.sources)
+    told = told.filter(pl.any_horizontal(_of(name) & _in_force(source) for name, source in named.items()))
+    counting = {name: source for name, source in named.items() if source.counts}
+    counted = told.filter(pl.col("source").is_in(list(counting)))
+    heard = counted.filter("heard")
+    ticks = grid.filter(pl.col("business_day") >= first_day)
+    words, presences = {}, {}
+    for name, source in counting.items():
+        presence = source_presence(heard.filter(_of(name)), counted, grid, first_day, stores, retailer)
+        presences[name] = presence.with_columns(
+            missed=pl.col("missed") & _in_force(source) & pl.lit(name in retailer.sources)
         )
-        for name in names
-    )
-    asked = pl.col("business_day") >= first_day
-    rows = fused(counted.filter(asked), presence, names, retailer)
-    before = counted.filter(~asked).group_by(PLACE).agg(heard=(~(pl.col("dark") | pl.col("conflict"))).any())
-    against = witness_doubts(told, named).filter(pl.col("ts") >= grid.filter(asked)["ts"].min())
-    diverging = rows.filter("diverges").select(*AT, flag=pl.lit("cross_source_divergence"))
-    silences = presence.select(
-        "store_id", "ts", reasons=reasons(names, [pl.col(f"whole_{n}") for n in range(len(names))])
-    )
+        words[name] = source_word(counted.filter(_of(name)), ticks, presence, zero=retailer.absent_sku == "zero")
+    rows = fused(words, presences, retailer)
     return Gathered(
-        rows=pl.concat([before, rows.drop("diverges")], how="diagonal"),
-        reported=heard.select(PLACE).unique(),
-        doubts=pl.concat([own_doubts(counted), diverging, *_spread(against, told, rows, named)]).unique(),
-        repeated=pl.concat(_repeats(heard.filter(pl.col("source") == name), retailer) for name in names).unique(),
-        silences=silences,
+        rows=rows.with_columns(
+            silent=pl.lit(value=False),
+            is_degraded=pl.col("degraded_reasons").list.len() > 0,
+            model_version=pl.lit(f"sources-{retailer.source_weights}"),
+        ),
+        reported=heard.select(*AT, "business_day", "slot").unique(),
+        doubts=pl.concat(
+            [
+                own_doubts(counted),
+                rows.filter("mute").select(*AT, flag=pl.lit("dark_source")),
+                rows.filter("diverges").select(*AT, flag=pl.lit("cross_source_divergence")),
+                *_spread(witness_doubts(told, named), told, rows, named),
+            ]
+        ).unique(),
+        repeated=pl.concat(_repeats(heard.filter(_of(name)), retailer) for name in counting).unique(),
     )
 
 
-def _in_force(name: str, source: Source, *, at_source: bool = True) -> pl.Expr:
+def _of(name: str) -> pl.Expr:
+    return pl.col("source") == name
+
+
+def _in_force(source: Source) -> pl.Expr:
     """Whether a source counts on the day and in the store of a row."""
-    conditions = [pl.col("source") == name] if at_source else [pl.lit(value=True)]
+    conditions = [pl.lit(value=True)]
     if source.first_day is not None:
         conditions.append(pl.col("business_day") >= source.first_day)
     if source.last_day is not None:
@@ -114,7 +127,7 @@ def _spread(
     of_proxies = pl.col("source").is_in(proxies)
     place = ["store_id", "ts"]
     return [
-        rows.join(against.filter(of_proxies), on=place).select(*DOUBTS),
+        rows.filter("has_fact").join(against.filter(of_proxies), on=place).select(*DOUBTS),
         told.filter(pl.col("units").is_not_null())
         .join(against.filter(~of_proxies), on=[*place, "source"])
         .select(*DOUBTS),

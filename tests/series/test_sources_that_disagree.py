@@ -209,6 +209,34 @@ def test_a_dark_product_of_a_reporting_store_is_no_zero_where_silence_means_zero
     assert frame["coverage"].to_list()[1:] == ["received"] * 5
 
 
+@pytest.mark.parametrize("absent_sku", ["missing", "zero"])
+def test_a_product_that_a_source_does_not_list_is_neither_its_zero_nor_missed(absent_sku: str) -> None:
+    """Half of the range is not shipped by the warehouse: the till alone knows of it."""
+    rows = told("till", till, range(DAYS - 1)) + told("shipments", shipped, skus=SKUS[1:])
+    who = retailer(absent_sku, till=DIRECT, shipments=SENSOR)
+    usual = whole(rows, who).filter(pl.col("business_day") < JUDGED, sku="k0")
+    assert usual["units"].to_list() == [till(d, 0) for d in range(DAYS - 1)]
+    assert not usual["is_degraded"].any()
+    (first, *_) = judged(rows, who).to_dicts()
+    assert (first["units"], first["coverage"]) == (None, "missing"), "whoever knows of it said nothing"
+
+
+def test_a_source_that_says_nothing_is_dark_and_one_that_is_not_needed_is_not() -> None:
+    two = judged(told("till", till, range(DAYS - 1)) + told("shipments", shipped), TILL_AND_SHIPMENTS)
+    assert two.select("quality_flags", "degraded_reasons").unique().rows() == [(["dark_source"], ["till_down"])]
+    three = told("till", till, range(DAYS - 1)) + told("shipments", shipped) + told("ledger", till)
+    frame = judged(three, retailer(till=DIRECT, shipments=SENSOR, ledger=DIRECT))
+    assert flags(frame) == set()
+    assert not frame["is_degraded"].any()
+
+
+def test_where_only_a_proxy_speaks_or_no_source_counts_any_more_there_is_no_series() -> None:
+    door = told("footfall", till, skus=["door"])
+    assert judged(door, retailer(footfall=PROXY)).is_empty()
+    ended = retailer(till=DIRECT | {"last_day": "2023-01-01"}, footfall=PROXY)
+    assert judged(door + told("till", till), ended).is_empty()
+
+
 def test_a_zero_that_nobody_told_says_which_source_it_had_to_do_without() -> None:
     who = retailer("zero", till=DIRECT, shipments=SENSOR)
     rows = told("till", till, range(DAYS - 1)) + told("shipments", shipped, range(DAYS - 1))
