@@ -78,6 +78,8 @@ def _doubled(days: pl.DataFrame, gathered: pl.DataFrame) -> pl.DataFrame:
         pair = days.join(earlier, on=["store_id", "business_day", "skus"])
         pairs.append(pair.filter((pl.col("total") > 0) & (pl.col("total") == 2 * pl.col("once"))))
     likely = pl.concat(pairs).select("store_id", "business_day", "once_on", "skus")
+    if likely.is_empty():
+        return likely.select("store_id", "business_day")
     rows = gathered.select("store_id", "business_day", "sku", "units")
     once = rows.select("store_id", "sku", pl.col("business_day").alias("once_on"), once="units")
     both = likely.join(rows, on=["store_id", "business_day"]).join(once, on=["store_id", "sku", "once_on"])
