@@ -31,12 +31,18 @@ _WEEKDAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
 def store_coverage(
-    gathered: pl.DataFrame, grid: pl.DataFrame, first_day: date, stores: pl.DataFrame, retailer: Retailer
+    gathered: pl.DataFrame,
+    unheard: pl.DataFrame,
+    grid: pl.DataFrame,
+    first_day: date,
+    stores: pl.DataFrame,
+    retailer: Retailer,
 ) -> pl.DataFrame:
     """Coverage of every store at every tick.
 
     Args:
         gathered: facts on the grid.
+        unheard: store_id, ts of facts that say nothing: the store was expected to.
         grid: ticks of the days asked for and of the eight weeks before them.
         first_day: first of the days asked for.
         stores: rows of `stores_log`; may be empty.
@@ -45,13 +51,18 @@ def store_coverage(
     Returns:
         store_id, ts, business_day, store_coverage (`received`, `partial`, `closed`, `not_expected`, `missing`).
     """
-    table = _store_ticks(gathered, gathered.select("store_id"), grid, first_day, stores, retailer)
+    known = pl.concat([gathered.select("store_id"), unheard.select("store_id")])
+    table = _store_ticks(gathered, known, grid, first_day, stores, retailer).join(
+        unheard.with_columns(unheard=True), on=["store_id", "ts"], how="left"
+    )
     silence = (
         pl.when("stated_closed")
         .then(pl.lit("closed"))
         .when("on_holiday")
         .then(pl.lit("closed"))
-        .when(pl.col("silent_days") > SILENT_DAYS)
+        .when("unheard")
+        .then(pl.lit("missing"))
+        .when((pl.col("silent_days") > SILENT_DAYS).fill_null(value=True))
         .then(pl.lit("not_expected"))
         .when(~_usually_trades(retailer))
         .then(pl.lit("not_expected"))

@@ -112,7 +112,9 @@ def _summed(placed: pl.DataFrame, interval: list[str]) -> pl.DataFrame:
     if "source" not in interval:
         parts.append(pl.col("source").first())
     if blind := placed["dark"].any():
-        parts.append(pl.col("dark", "declared").any())
+        # One sale among blind zeros is a count; one fact without a value leaves none.
+        dark = pl.when(pl.col("units").null_count() > 0).then(pl.col("dark").any()).otherwise(pl.col("dark").all())
+        parts += [dark.alias("dark"), pl.col("declared").any()]
     at_start = pl.col("ts") == pl.col("tick")
     if told_whole := placed.select(at_start.any()).item():
         placed = placed.with_columns(at_start=at_start, whole=pl.when(at_start).then("units"))

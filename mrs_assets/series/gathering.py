@@ -30,12 +30,14 @@ class Gathered:
             speaks), `silent` (none does, and its silence is still to be read) and, where sources are declared,
             degraded_reasons, is_degraded, model_version.
         reported: what sources told, in the look-back and in the scope alike: store_id, sku, business_day, ts, slot.
+        unheard: store_id, ts at which a source told something that is worth nothing.
         doubts: store_id, sku, ts, flag.
         repeated: store_id, business_day of copied days.
     """
 
     rows: pl.DataFrame
     reported: pl.DataFrame
+    unheard: pl.DataFrame
     doubts: pl.DataFrame
     repeated: pl.DataFrame
 
@@ -62,6 +64,7 @@ def gather(
     return Gathered(
         rows=known.with_columns(has_fact=pl.col("heard").fill_null(value=False), silent=~pl.col("is_told")),
         reported=reported,
+        unheard=_unheard(told_once),
         doubts=own_doubts(told),
         repeated=_repeats(reported, retailer),
     )
@@ -91,6 +94,7 @@ def _of_several(
             model_version=pl.lit(f"sources-{retailer.source_weights}"),
         ),
         reported=heard.select(*AT, "business_day", "slot").unique(),
+        unheard=_unheard(counted),
         doubts=pl.concat(
             [
                 own_doubts(counted),
@@ -101,6 +105,10 @@ def _of_several(
         ).unique(),
         repeated=pl.concat(_repeats(heard.filter(_of(name)), retailer) for name in counting).unique(),
     )
+
+
+def _unheard(told: pl.DataFrame) -> pl.DataFrame:
+    return told.filter(~pl.col("heard")).select("store_id", "ts").unique()
 
 
 def _of(name: str) -> pl.Expr:

@@ -33,7 +33,7 @@ def compute_series(inputs: Inputs) -> Frames:
     if facts["source"].is_in(proxies).all():
         return {SALES_TIMESERIES.name: SALES_TIMESERIES.empty()}
     gathered = gather(facts, grid, scope.first_day, inputs["stores"], retailer)
-    stores = store_coverage(gathered.reported, grid, scope.first_day, inputs["stores"], retailer)
+    stores = store_coverage(gathered.reported, gathered.unheard, grid, scope.first_day, inputs["stores"], retailer)
     rows = gathered.rows.join(stores.select("store_id", "ts", "store_coverage"), on=["store_id", "ts"], how="left")
     return {SALES_TIMESERIES.name: _finished(rows, gathered, scope, retailer)}
 

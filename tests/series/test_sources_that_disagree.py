@@ -90,6 +90,28 @@ def test_a_dark_source_is_missing_and_never_zero() -> None:
     assert flags(heard) == set()
 
 
+def test_a_sale_is_a_count_however_early_the_source_was_last_heard_of() -> None:
+    seen, alone = at(JUDGED, 11), Retailer(timezone="UTC")
+    sale, zero = (("s", "k0", at(JUDGED, hour), units, None, "till", seen) for hour, units in ((9, 3), (10, 0)))
+    early, none = (("s", "k0", at(JUDGED, 8), units, None, "till", seen) for units in (0, None))
+    frame = judged([sale, zero], alone)
+    assert frame.select("units", "coverage", "quality_flags").rows() == [(Decimal(3), "received", [])]
+    for blind in ([zero, early], [sale, none]):
+        assert judged(blind, alone).select("units", "quality_flags").rows() == [(None, ["dark_source"])]
+
+
+def test_a_store_that_is_dark_for_long_is_missing_where_it_sends_and_not_expected_where_it_does_not() -> None:
+    who, seen = Retailer(timezone="UTC"), at(MONDAY + timedelta(days=3))
+    rows = told("till", till, range(3))
+    rows += [(*row, seen) for row in told("till", on_day(-1, 0, 0), (*range(3, 69), 70))]
+    frame = series(facts(rows, who), who, MONDAY + timedelta(days=3), MONDAY + timedelta(days=70))
+    for day, expected in ((3, "missing"), (40, "missing"), (69, "not_expected"), (70, "missing")):
+        one = MONDAY + timedelta(days=day)
+        alone = series(facts(rows, who), who, one, one)
+        assert alone.equals(frame.filter(business_day=one))
+        assert alone.select("units", "coverage").unique().rows() == [(None, expected)]
+
+
 def test_a_dark_source_beside_a_live_one_leaves_the_value_to_the_live_one_with_less_confidence() -> None:
     rows = told("till", till, range(DAYS - 1)) + told("shipments", shipped) + [dark(0, 7, sku) for sku in SKUS]
     frame = judged(rows, TILL_AND_SHIPMENTS)
