@@ -114,8 +114,7 @@ def plan_in_words(plan: Plan) -> str:
     """One line that says what a plan recomputes and why."""
     days = len(plan.scope.days)
     span = f"{plan.scope.first_day}" if days == 1 else f"{plan.scope.first_day} to {plan.scope.last_day}, {days} days"
-    because = ("new rows in " if plan.purpose == "replay" else "gone: ") + ", ".join(plan.triggers)
-    return f"{plan.purpose} {plan.scope.retailer}: {span}; {len(plan.assets)} assets; {because}"
+    return f"{plan.purpose} {plan.scope.retailer}: {span}; {len(plan.assets)} assets; {plan.because}"
 
 
 def _admission_in_words(request: AdmissionRequest) -> str:

@@ -11,12 +11,12 @@ DOUBLING_CLUSTER = "exact-doubling"
 """Cluster id of reports whose actual is twice the expectation."""
 
 FLAG_CAUSES = {
-    "dark_source": ("a source went dark", "down"),
+    "dark_source": ("a source went dark", None),
     "double_count": ("sales counted twice", "up"),
-    "proxy_dropped": ("a substitute source dropped out", "down"),
-    "proxy_overcount": ("a substitute source overcounts", "up"),
+    "proxy_dropped": ("sales far above what their proxy tells", "up"),
+    "proxy_overcount": ("sales far below what their proxy tells", "down"),
     "cross_source_divergence": ("sources disagree", None),
-    "duplicate_window": ("days sent twice", "up"),
+    "duplicate_window": ("days sent twice", None),
     "repeated_block": ("a block of days repeated", "up"),
     "returns_exceed_sales": ("returns exceed sales", "down"),
 }

@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from mrs_assets.contracts.errors import SettingsMistake
 from mrs_assets.contracts.resilience import Breakers, Environment, Fault, Isolation, Recovery, Retries
 from mrs_assets.contracts.section import Section
+from mrs_assets.contracts.sources import DARK_AFTER_HOURS, Source, weights_fingerprint
 
 CONTEXT_FEEDS = ("promotions", "campaigns", "contextual_events", "stores")
 FEEDS = ("sales", *CONTEXT_FEEDS, "edits")
@@ -39,6 +40,9 @@ class Retailer(Section):
         reports_from: first business day to look for anomalies in; earlier days are history only.
         error_budget: largest share of broken rows with which a file is still admitted; one with more is rejected
             whole. Counts in files of 1,000 rows or more; 1 admits any.
+        sources: who counts, where several do: `[retailers.<name>.sources.<source>]`.
+        dark_after_hours: how long before the end of a tick a source's `last_seen_at` may lie; a zero of a source
+            that was heard of less recently is missing.
     """
 
     timezone: str
@@ -52,6 +56,18 @@ class Retailer(Section):
     currency: str | None = None
     reports_from: date | None = None
     error_budget: float = Field(default=0.01, ge=0, le=1)
+    sources: Mapping[str, Source] = Field(default_factory=dict)
+    dark_after_hours: float = Field(default=DARK_AFTER_HOURS, gt=0, allow_inf_nan=False)
+
+    @field_validator("sources")
+    @classmethod
+    def _names_of_their_own(cls, value: Mapping[str, Source]) -> Mapping[str, Source]:
+        for name in value:
+            if not 1 <= len(name) <= 256 or not name.isprintable() or name.strip() != name:
+                raise ValueError(f"source {name!r}: use the text of the column source, 1 to 256 printable characters")
+            if name in FEEDS:
+                raise ValueError(f"source {name!r} has the name of a feed, whose absence means something else")
+        return value
 
     @field_validator("timezone")
     @classmethod
@@ -77,6 +93,15 @@ class Retailer(Section):
     def grain_length(self) -> timedelta:
         """Length of one tick."""
         return timedelta(seconds=int(self.grain[:-1]) * _GRAINS[self.grain[-1]])
+
+    @property
+    def source_weights(self) -> str | None:
+        """Fingerprint of all that is declared about sources; None where nothing is."""
+        return weights_fingerprint(self.sources, self.dark_after_hours)
+
+    def source(self, name: str) -> Source:
+        """What is declared about a source."""
+        return self.sources.get(name, Source())
 
     @property
     def ticks_per_day(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mrs_assets.contracts.calendar import business_day_of
 from mrs_assets.contracts.contract import Contract
@@ -12,7 +12,7 @@ from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import FEEDS, Settings
 from mrs_assets.contracts.stage import Stage
 from mrs_assets.feeds import FEED_DECLARATIONS
-from mrs_assets.planning.ledger import read_changes, record, sales_calendar
+from mrs_assets.planning.ledger import read_changes, read_reweighted, record, sales_calendar
 from mrs_assets.planning.plan import Closing, Plan, plan_changes
 from mrs_resources.admission import pending_arrivals
 from mrs_resources.archive import Arrival
@@ -72,11 +72,17 @@ def replay_plans(
     stages: Sequence[Stage],
     closing: Closing,
 ) -> list[Plan]:
-    """What the admitted rows changed that no finished plan has answered. Shows it; starts and records nothing."""
+    """What admitted rows and declared sources changed that no finished plan has answered.
+
+    Shows it; starts and records nothing.
+    """
     reports_from = {name: r.reports_from for name, r in settings.retailers.items() if r.reports_from is not None}
     with warehouse.store.transaction() as tx:
-        changes = read_changes(tx, inputs, settings)
-        return plan_changes(changes, *sales_calendar(tx), reports_from, stages, closing)
+        first_days, frontiers = sales_calendar(tx)
+        changes = [*read_changes(tx, inputs, settings), *read_reweighted(tx, settings, frontiers)]
+        plans = plan_changes(changes, first_days, frontiers, reports_from, stages, closing)
+        weights = {name: retailer.source_weights for name, retailer in settings.retailers.items()}
+        return [replace(plan, source_weights=weights[str(plan.scope.retailer)]) for plan in plans]
 
 
 def record_planned(warehouse: Warehouse, plan: Plan) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 
@@ -15,11 +15,13 @@ from mrs_assets.contracts.logs.operations import REPLAY_PLANS
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.logs.unified_sales import UNIFIED_SALES
 from mrs_assets.contracts.settings import Settings
-from mrs_assets.planning.plan import Change, Plan, Step
+from mrs_assets.planning.plan import SOURCE_WEIGHTS, Change, Plan, Step
 from mrs_resources.kernel import Provenance
 from mrs_resources.log_store import EVER, Transaction
 
 NEVER = datetime(1, 1, 1, tzinfo=UTC)
+REESTIMATED_DAYS = 14
+"""Days up to the frontier that are computed again when sources are weighed otherwise; the feed's own practice."""
 
 
 def read_changes(tx: Transaction, inputs: Sequence[Contract], settings: Settings) -> list[Change]:
@@ -43,6 +45,30 @@ def read_changes(tx: Transaction, inputs: Sequence[Contract], settings: Settings
             for row in found.to_dicts():
                 days = tuple(row["days"])
                 changes.append(Change(contract.name, retailer, days, int(row["stores"]), row["written_at"]))
+    return changes
+
+
+def read_reweighted(tx: Transaction, settings: Settings, frontiers: Mapping[str, date]) -> list[Change]:
+    """The last 14 days of each retailer whose declared sources differ from those of its last finished series.
+
+    Args:
+        tx: where plans are recorded.
+        settings: what is declared now.
+        frontiers: newest day with a series, per retailer.
+    """
+    done = tx.live(REPLAY_PLANS).filter(
+        (pl.col("state") == "done")
+        & (pl.col("purpose") == "replay")
+        & pl.col("assets").list.contains(SALES_TIMESERIES.name)
+    )
+    changes = []
+    for row in done.sort("written_at").unique("retailer", keep="last").sort("retailer").to_dicts():
+        name = row["retailer"]
+        declared = settings.retailers.get(name)
+        if declared is None or name not in frontiers or declared.source_weights == row["source_weights"]:
+            continue
+        days = tuple(frontiers[name] - timedelta(days=n) for n in reversed(range(REESTIMATED_DAYS)))
+        changes.append(Change(UNIFIED_SALES.name, name, days, 0, row["written_at"], cause=SOURCE_WEIGHTS))
     return changes
 
 
@@ -85,6 +111,7 @@ def record(tx: Transaction, plan: Plan, state: str) -> None:
             "inputs_written_at": [plan.inputs_written_at],
             "state": [state],
             "planned_reports": [known["planned_reports"][0] if known.height else reports],
+            "source_weights": [plan.source_weights],
         }
     )
     tx.append(REPLAY_PLANS, frame, replace(EVER, complete=False), Provenance("planning", __version__))

@@ -14,17 +14,20 @@ from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.stage import Stage
 
 Purpose = Literal["replay", "recovery"]
+SOURCE_WEIGHTS = "source_weights"
+"""Trigger of a plan that answers a change in how sources are weighed."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """Rows of one input log of one retailer that no finished plan has answered yet.
+    """Rows of one input log of one retailer that no finished plan has answered yet, or that count otherwise now.
 
     Attributes:
         log: the log's name.
         days: business days of the changed rows.
         stores: number of stores concerned; 0 where the log has none.
         written_at: newest of the rows.
+        cause: what changed, where it is not the rows.
     """
 
     log: str
@@ -32,6 +35,7 @@ class Change:
     days: tuple[date, ...]
     stores: int
     written_at: datetime
+    cause: str | None = None
 
 
 @dataclass(frozen=True)
@@ -72,11 +76,12 @@ class Plan:
 
     Attributes:
         steps: runs, each after the one before it.
-        triggers: logs whose rows changed, or reasons that went away.
+        triggers: logs whose rows changed, `SOURCE_WEIGHTS`, or reasons that went away.
         days_changed: business days whose inputs changed, or that were degraded.
         stores_changed: number of stores whose inputs changed.
         inputs_written_at: the plan answers every input row written up to here.
         purpose: whether inputs changed or what was degraded is computed again.
+        source_weights: fingerprint of the retailer's declared sources, for a replay.
     """
 
     steps: tuple[Step, ...]
@@ -85,6 +90,7 @@ class Plan:
     stores_changed: int
     inputs_written_at: datetime
     purpose: Purpose = "replay"
+    source_weights: str | None = None
 
     @property
     def scope(self) -> Scope:
@@ -98,9 +104,20 @@ class Plan:
         return tuple(sorted({asset for step in self.steps for asset in step.assets}))
 
     @property
+    def because(self) -> str:
+        """What changed or went away, in words."""
+        if self.purpose == "recovery":
+            return f"gone: {', '.join(self.triggers)}"
+        logs = ", ".join(trigger for trigger in self.triggers if trigger != SOURCE_WEIGHTS)
+        words = [f"new rows in {logs}"] if logs else []
+        words += ["sources weighed otherwise"] if SOURCE_WEIGHTS in self.triggers else []
+        return "; ".join(words)
+
+    @property
     def plan_id(self) -> str:
         """Hash of what the plan answers: planning the same changes again gives the same id."""
         facts = [self.purpose, self.scope.retailer, self.inputs_written_at.isoformat(), *map(str, self.steps)]
+        facts += [self.source_weights] if self.source_weights else []
         return "plan-" + hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
@@ -179,10 +196,11 @@ def _steps(
 
 
 def _plan(steps: Sequence[Step], changes: Sequence[Change]) -> Plan:
+    rows = [change for change in changes if change.cause is None]
     return Plan(
         steps=tuple(steps),
-        triggers=tuple(sorted({change.log for change in changes})),
+        triggers=tuple(sorted({change.cause or change.log for change in changes})),
         days_changed=tuple(sorted({day for change in changes for day in change.days})),
         stores_changed=max(change.stores for change in changes),
-        inputs_written_at=max(change.written_at for change in changes),
+        inputs_written_at=max(change.written_at for change in rows or changes),
     )

@@ -25,16 +25,24 @@ SLOT_DAYS = 14
 """Days of history before the absence of trade in a slot of the week means anything."""
 SILENT_DAYS = 28
 """Days of silence after which a store is not expected any more."""
+RHYTHM_DAYS = 7
+"""Days of silence that a weekly rhythm explains; a source that is silent for longer is missed on any day."""
 _WEEKDAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
 def store_coverage(
-    gathered: pl.DataFrame, grid: pl.DataFrame, first_day: date, stores: pl.DataFrame, retailer: Retailer
+    gathered: pl.DataFrame,
+    unheard: pl.DataFrame,
+    grid: pl.DataFrame,
+    first_day: date,
+    stores: pl.DataFrame,
+    retailer: Retailer,
 ) -> pl.DataFrame:
     """Coverage of every store at every tick.
 
     Args:
         gathered: facts on the grid.
+        unheard: store_id, ts of facts that say nothing: the store was expected to.
         grid: ticks of the days asked for and of the eight weeks before them.
         first_day: first of the days asked for.
         stores: rows of `stores_log`; may be empty.
@@ -43,11 +51,83 @@ def store_coverage(
     Returns:
         store_id, ts, business_day, store_coverage (`received`, `partial`, `closed`, `not_expected`, `missing`).
     """
+    known = pl.concat([gathered.select("store_id"), unheard.select("store_id")])
+    table = _store_ticks(gathered, known, grid, first_day, stores, retailer).join(
+        unheard.with_columns(unheard=True), on=["store_id", "ts"], how="left"
+    )
+    silence = (
+        pl.when("stated_closed")
+        .then(pl.lit("closed"))
+        .when("on_holiday")
+        .then(pl.lit("closed"))
+        .when("unheard")
+        .then(pl.lit("missing"))
+        .when((pl.col("silent_days") > SILENT_DAYS).fill_null(value=True))
+        .then(pl.lit("not_expected"))
+        .when(~_usually_trades(retailer))
+        .then(pl.lit("not_expected"))
+        .otherwise(pl.lit("missing"))
+    )
+    spoken = pl.when(_in_part()).then(pl.lit("partial")).otherwise(pl.lit("received"))
+    return table.select(
+        "store_id",
+        "ts",
+        "business_day",
+        pl.when(pl.col("skus").is_not_null()).then(spoken).otherwise(silence).alias("store_coverage"),
+    )
+
+
+def source_presence(
+    heard: pl.DataFrame,
+    known: pl.DataFrame,
+    grid: pl.DataFrame,
+    first_day: date,
+    stores: pl.DataFrame,
+    retailer: Retailer,
+) -> pl.DataFrame:
+    """Whether one source told a store's tick, and whether it would be missed if it had not.
+
+    It is not missed where the store is closed, nor in a slot of the week in which the source has told nothing for
+    eight weeks. That is a habit only while the source is alive: one that has been silent for over a week is missed.
+
+    Args:
+        heard: what the source told, on the grid.
+        known: every store of the retailer, `store_id`.
+        grid: ticks of the days asked for and of the eight weeks before them.
+        first_day: first of the days asked for.
+        stores: rows of `stores_log`; may be empty.
+        retailer: whose zone, grain and holidays count.
+
+    Returns:
+        store_id, ts, business_day, `whole` (it told the tick, and not in part), `missed`, `gone` (it has told nothing
+        for eight weeks).
+    """
+    silent = (pl.col("silent_days") > RHYTHM_DAYS).fill_null(value=True)
+    gone = (pl.col("silent_days") > TRADING_WEEKS * 7).fill_null(value=True)
+    return _store_ticks(heard, known, grid, first_day, stores, retailer).select(
+        "store_id",
+        "ts",
+        "business_day",
+        whole=pl.col("skus").is_not_null() & ~_in_part(),
+        missed=~pl.col("stated_closed") & ~pl.col("on_holiday") & (_usually_trades(retailer) | silent),
+        gone=gone,
+    )
+
+
+def _store_ticks(
+    gathered: pl.DataFrame,
+    known: pl.DataFrame,
+    grid: pl.DataFrame,
+    first_day: date,
+    stores: pl.DataFrame,
+    retailer: Retailer,
+) -> pl.DataFrame:
+    """Every known store at every tick, with the products that it reported and what its past says about them."""
     reported = gathered.group_by("store_id", "business_day", "ts", "slot").agg(pl.len().alias("skus"))
     slots = reported.group_by("store_id", "business_day", "slot").agg(pl.col("skus").max())
     ticks = grid.filter(pl.col("business_day") >= first_day)
     table = (
-        reported.select("store_id")
+        known.select("store_id")
         .unique()
         .sort("store_id")
         .join(ticks, how="cross")
@@ -58,26 +138,14 @@ def store_coverage(
     )
     days = table["business_day"]
     holidays = public_holidays(retailer, days.min(), days.max()) if table.height else {}  # type: ignore[arg-type]
-    usual_trade = _usually_trades(retailer)
-    silence = (
-        pl.when("stated_closed")
-        .then(pl.lit("closed"))
-        .when(pl.col("business_day").is_in(list(holidays)) & ~pl.col("reported_today"))
-        .then(pl.lit("closed"))
-        .when(pl.col("silent_days") > SILENT_DAYS)
-        .then(pl.lit("not_expected"))
-        .when(~usual_trade)
-        .then(pl.lit("not_expected"))
-        .otherwise(pl.lit("missing"))
-    )
+    on_holiday = pl.col("business_day").is_in(list(holidays)) & ~pl.col("reported_today")
+    return table.with_columns(on_holiday=on_holiday)
+
+
+def _in_part() -> pl.Expr:
+    """Whether a store that reported did so in part."""
     in_part = (pl.col("usual_skus") >= PARTIAL_FROM_SKUS) & (pl.col("skus") < PARTIAL_SHARE * pl.col("usual_skus"))
-    spoken = pl.when(in_part.fill_null(value=False)).then(pl.lit("partial")).otherwise(pl.lit("received"))
-    return table.select(
-        "store_id",
-        "ts",
-        "business_day",
-        pl.when(pl.col("skus").is_not_null()).then(spoken).otherwise(silence).alias("store_coverage"),
-    )
+    return in_part.fill_null(value=False)
 
 
 def _with_slot_history(table: pl.DataFrame, slots: pl.DataFrame) -> pl.DataFrame:

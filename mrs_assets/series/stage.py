@@ -13,12 +13,9 @@ from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Retailer
 from mrs_assets.contracts.stage import Frames, Input, Inputs, Stage, Want
 from mrs_assets.series.coverage import store_coverage
-from mrs_assets.series.facts import gather
-from mrs_assets.series.grid import tick_grid
-from mrs_assets.series.repeats import repeated_days
-
-REMEMBERED_DAYS = 56
-"""Days after its last fact for which a series still has rows."""
+from mrs_assets.series.facts import AT
+from mrs_assets.series.gathering import Gathered, gather
+from mrs_assets.series.grid import REMEMBERED_DAYS, tick_grid
 
 EVERY_STORE_DAYS = 100_000
 """Reaches every row of `stores_log`, whose business day is the first of the calendar."""
@@ -32,59 +29,26 @@ def compute_series(inputs: Inputs) -> Frames:
     scope, retailer = inputs.scope, inputs.retailer
     grid = tick_grid(retailer, scope.first_day - timedelta(days=REMEMBERED_DAYS), scope.last_day)
     facts = inputs["unified"].filter(pl.col("business_day") <= scope.last_day)
-    if facts.is_empty():
+    proxies = [name for name, source in retailer.sources.items() if not source.counts]
+    if facts["source"].is_in(proxies).all():
         return {SALES_TIMESERIES.name: SALES_TIMESERIES.empty()}
-    gathered = gather(facts, grid)
-    ticks = grid.filter(pl.col("business_day") >= scope.first_day)
-    stores = store_coverage(gathered, grid, scope.first_day, inputs["stores"], retailer)
-    rows = _known_ticks(gathered, ticks).join(
-        stores.select("store_id", "ts", "store_coverage"), on=["store_id", "ts"], how="left"
-    )
+    gathered = gather(facts, grid, scope.first_day, inputs["stores"], retailer)
+    stores = store_coverage(gathered.reported, gathered.unheard, grid, scope.first_day, inputs["stores"], retailer)
+    rows = gathered.rows.join(stores.select("store_id", "ts", "store_coverage"), on=["store_id", "ts"], how="left")
     return {SALES_TIMESERIES.name: _finished(rows, gathered, scope, retailer)}
 
 
-def _known_ticks(gathered: pl.DataFrame, ticks: pl.DataFrame) -> pl.DataFrame:
-    """Every tick of every series that had a fact at it or in the 56 days before its day, with the tick's values."""
-    series = gathered.select("store_id", "sku").unique().sort("store_id", "sku").with_row_index("series")
-    facts = (
-        gathered.join(series, on=["store_id", "sku"])
-        .select(
-            "series",
-            "ts",
-            pl.col("business_day").alias("last_day"),
-            "units",
-            "revenue",
-            "unit_price",
-            "on_promotion",
-            pl.col("ts").alias("fact_ts"),
-        )
-        .sort("ts")
-    )
-    values = ("units", "revenue", "unit_price", "on_promotion")
-    at_tick = pl.col("fact_ts") == pl.col("ts")
-    return (
-        ticks.select("business_day", "ts")
-        .sort("ts")
-        .join(series, how="cross", maintain_order="left")
-        .join_asof(facts, on="ts", by="series", strategy="backward", check_sortedness=False)
-        .filter(pl.col("last_day") >= pl.col("business_day") - timedelta(days=REMEMBERED_DAYS))
-        .with_columns(at_tick.alias("has_fact"), *(pl.when(at_tick).then(pl.col(name)).alias(name) for name in values))
-    )
-
-
-def _finished(rows: pl.DataFrame, gathered: pl.DataFrame, scope: Scope, retailer: Retailer) -> pl.DataFrame:
-    """Coverage per series, zeros where silence means them, and doubts."""
+def _finished(rows: pl.DataFrame, gathered: Gathered, scope: Scope, retailer: Retailer) -> pl.DataFrame:
+    """Coverage per series, zeros where silence means them, doubts, and what a value had to do without."""
     zero = pl.lit(0).cast(pl.Decimal(18, 4))
-    is_zero = ~pl.col("has_fact") & (pl.col("store_coverage") == "received") & pl.lit(retailer.absent_sku == "zero")
+    is_zero = pl.col("silent") & (pl.col("store_coverage") == "received") & pl.lit(retailer.absent_sku == "zero")
     spoken = pl.col("store_coverage").is_in(["received", "partial"])
     coverage = pl.when(pl.col("has_fact") | is_zero | ~spoken).then("store_coverage").otherwise(pl.lit("missing"))
-    flags = pl.concat_list(
-        _flag("repeated_block", pl.col("repeated") & pl.col("has_fact")),
-        _flag("returns_exceed_sales", (pl.col("units") < 0).fill_null(value=False)),
-    ).list.drop_nulls()
+    fused = ["degraded_reasons", "is_degraded", "model_version"] if "degraded_reasons" in rows.columns else []
     return (
-        rows.join(_repeats(gathered, retailer), on=["store_id", "business_day"], how="left")
+        rows.join(gathered.repeated.with_columns(repeated=True), on=["store_id", "business_day"], how="left")
         .with_columns(pl.col("repeated").fill_null(value=False))
+        .pipe(_with_flags, gathered.doubts)
         .select(
             pl.lit(scope.retailer).alias("retailer"),
             "business_day",
@@ -96,16 +60,25 @@ def _finished(rows: pl.DataFrame, gathered: pl.DataFrame, scope: Scope, retailer
             "unit_price",
             "on_promotion",
             coverage.alias("coverage"),
-            flags.alias("quality_flags"),
+            "quality_flags",
+            *fused,
         )
         .sort("store_id", "sku", "ts")
     )
 
 
-def _repeats(gathered: pl.DataFrame, retailer: Retailer) -> pl.DataFrame:
-    """Copied days of daily feeds; within a day, later hours would speak about earlier ones."""
-    daily = gathered if retailer.grain == "1d" else gathered.clear()
-    return repeated_days(daily).with_columns(pl.lit(value=True).alias("repeated"))
+def _with_flags(rows: pl.DataFrame, doubts: pl.DataFrame) -> pl.DataFrame:
+    """Adds `quality_flags`, sorted."""
+    flags = pl.concat_list(
+        _flag("repeated_block", pl.col("repeated") & pl.col("has_fact")),
+        _flag("returns_exceed_sales", (pl.col("units") < 0).fill_null(value=False)),
+    ).list.drop_nulls()
+    if doubts.is_empty():
+        return rows.with_columns(quality_flags=flags)
+    found = doubts.group_by(AT).agg(pl.col("flag").alias("doubts"))
+    none = pl.lit([], dtype=pl.List(pl.String))
+    both = flags.list.concat(pl.col("doubts").fill_null(none)).list.sort()
+    return rows.join(found, on=AT, how="left").with_columns(quality_flags=both)
 
 
 def _flag(name: str, raised: pl.Expr) -> pl.Expr:

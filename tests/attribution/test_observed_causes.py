@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from mrs_assets.attribution.kinds import DATED, OBSERVED
 from mrs_assets.attribution.observed import DOUBLING_CLUSTER, FLAG_CAUSES
 from mrs_assets.clustering.library import build_library
@@ -54,6 +56,26 @@ def test_flagged_data_is_a_data_error() -> None:
     row = answers(uplift(world, ratio=2.0), world)[0]
     assert row["proposed_cause"] == "Data error: days sent twice"
     assert row["proposed_cause_category"] == "Data Error"
+
+
+@pytest.mark.parametrize(
+    ("flag", "ratio", "explains"),
+    [
+        ("dark_source", 2.0, True),
+        ("dark_source", 0.3, True),
+        ("proxy_dropped", 2.0, True),
+        ("proxy_dropped", 0.3, False),
+        ("proxy_overcount", 0.3, True),
+        ("proxy_overcount", 2.0, False),
+    ],
+)
+def test_a_doubt_about_sources_explains_what_it_can_have_caused(flag: str, ratio: float, explains: bool) -> None:
+    """Without a source the value may move either way; against a proxy, sales are too many or too few."""
+    world = World(retailer=QUIET)
+    for n in range(5):
+        world.flags["s1", "PIZZA", START + n] = [flag]
+    category = answers(uplift(world, ratio=ratio), world)[0]["proposed_cause_category"]
+    assert (category == "Data Error") == explains
 
 
 def test_a_store_whose_products_all_double_was_recorded_twice() -> None:

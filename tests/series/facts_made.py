@@ -28,10 +28,10 @@ def at(day: date, hour: int = 0, minute: int = 0) -> datetime:
 
 
 def facts(rows: Iterable[Sequence[Any]], retailer: Retailer) -> pl.DataFrame:
-    """Facts from (store, sku, instant, units[, revenue[, source]])."""
+    """Facts from (store, sku, instant, units[, revenue[, source[, last seen at]]])."""
     made = []
     for store, sku, ts, units, *rest in rows:
-        revenue, source = (*rest, None, None)[:2]
+        revenue, source, last_seen_at = (*rest, None, None, None)[:3]
         made.append(
             {
                 "retailer": "acme",
@@ -46,6 +46,7 @@ def facts(rows: Iterable[Sequence[Any]], retailer: Retailer) -> pl.DataFrame:
                 "source_file": "f",
                 "source_file_hash": "h",
                 "received_at": ts,
+                "last_seen_at": last_seen_at,
             }
         )
     schema = {name: dtype for name, dtype in UNIFIED_SALES.body.items() if name != "business_day"}

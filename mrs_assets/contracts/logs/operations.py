@@ -27,12 +27,17 @@ class ReplayPlan(Rows):
     purpose: str = required(
         isin=["replay", "recovery"], description="`replay`: inputs changed; `recovery`: what degraded them is gone."
     )
-    triggers: Texts = required(description="Logs whose rows changed, or reasons that went away, sorted.")
+    triggers: Texts = required(
+        description="Logs whose rows changed, `source_weights`, or reasons that went away; sorted."
+    )
     assets: Texts = required(description="Assets to materialise, sorted.")
     steps: Texts = required(description="Runs in order: `first day/last day/asset,asset`.")
     inputs_written_at: Instant = required(description="The plan answers every input row written up to here. UTC.")
     state: str = required(isin=["planned", "done"], description="`planned`, then `done`.")
     planned_reports: Count = optional(description="Live reports in the rectangle when it was planned.")
+    source_weights: str = optional(
+        description="Fingerprint of the retailer's declared sources when it was planned; NULL where none are."
+    )
 
 
 class BreakerOutcome(Rows):
