@@ -27,10 +27,13 @@ from mrs_assets.cohorting.stage import COHORTING_STAGE
 from mrs_assets.contracts import ids
 from mrs_assets.contracts.calendar import day_start
 from mrs_assets.contracts.contract import Contract
+from mrs_assets.contracts.feeds.campaigns import CAMPAIGNS
+from mrs_assets.contracts.feeds.contextual_events import CONTEXTUAL_EVENTS
+from mrs_assets.contracts.feeds.promotions import PROMOTIONS
+from mrs_assets.contracts.feeds.stores import STORES
 from mrs_assets.contracts.logs.attributed import ATTRIBUTED
 from mrs_assets.contracts.logs.baseline import BASELINE
 from mrs_assets.contracts.logs.clustered import CLUSTERED
-from mrs_assets.contracts.logs.context import CAMPAIGNS, CONTEXTUAL_EVENTS, PROMOTIONS, STORES
 from mrs_assets.contracts.logs.detected import DETECTED
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.scope import Scope

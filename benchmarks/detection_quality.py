@@ -19,9 +19,9 @@ from injected_anomalies import FIRST, RETAILER, TESTED, Event, Floats, inject, r
 from matplotlib.figure import Figure
 
 from mrs_assets.contracts.contract import Contract
+from mrs_assets.contracts.feeds.promotions import PROMOTIONS
 from mrs_assets.contracts.logs.baseline import BASELINE
 from mrs_assets.contracts.logs.classifier import CLASSIFIER
-from mrs_assets.contracts.logs.context import PROMOTIONS
 from mrs_assets.contracts.logs.detected import DETECTED
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.stage import Inputs, Model, Stage

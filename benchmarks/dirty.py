@@ -20,9 +20,9 @@ from pathlib import Path
 
 import polars as pl
 
+from mrs_assets.contracts.feeds import FEED_DECLARATIONS
 from mrs_assets.contracts.logs.unified_sales import UNIFIED_SALES
 from mrs_assets.contracts.settings import Retailer, Settings
-from mrs_assets.feeds import FEED_DECLARATIONS
 from mrs_resources.admission import Admitted, admit, pending_arrivals
 from mrs_resources.archive import Archive
 from mrs_resources.clock import utc_now

@@ -23,13 +23,13 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from mrs_assets.contracts.logs.context import STORES
+from mrs_assets.contracts.feeds import FEED_DECLARATIONS
+from mrs_assets.contracts.feeds.stores import STORES
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.logs.unified_sales import UNIFIED_SALES
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Retailer, Settings
 from mrs_assets.contracts.stage import Inputs
-from mrs_assets.feeds import FEED_DECLARATIONS
 from mrs_assets.series.stage import SERIES_STAGE
 from mrs_resources.admission import admit, pending_arrivals
 from mrs_resources.archive import Archive

@@ -6,13 +6,13 @@ import warnings
 
 import dagster as dg
 
+from mrs_assets.contracts.feeds import FEED_DECLARATIONS
 from mrs_assets.contracts.logs.arrivals import ARRIVALS
 from mrs_assets.contracts.logs.dead_letters import DEAD_LETTERS_RESOLVED
 from mrs_assets.contracts.logs.model_registry import MODEL_REGISTRY
 from mrs_assets.contracts.logs.operations import REPLAY_PLANS
 from mrs_assets.contracts.settings import Settings, load_settings
 from mrs_assets.feed_asset import feed_asset
-from mrs_assets.feeds import FEED_DECLARATIONS
 from mrs_assets.graph import STAGES
 from mrs_assets.log_asset import log_spec, stage_asset
 from mrs_assets.model_asset import baseline_model_asset

@@ -7,16 +7,13 @@ from collections.abc import Iterable
 from mrs_assets.attribution.stage import ATTRIBUTION_STAGE
 from mrs_assets.clustering.stage import CLUSTERING_STAGE
 from mrs_assets.cohorting.stage import COHORTING_STAGE
-from mrs_assets.contracts.logs.context import CAMPAIGNS, CONTEXTUAL_EVENTS, PROMOTIONS, STORES
-from mrs_assets.contracts.logs.edits import USER_EDITS, USER_EVENT_EDITS
+from mrs_assets.contracts.feeds import FEED_DECLARATIONS
 from mrs_assets.contracts.logs.finalised import FINALISED
-from mrs_assets.contracts.logs.unified_sales import UNIFIED_SALES
 from mrs_assets.contracts.stage import Stage
 from mrs_assets.contracts.views import MINORITY_EVENTS, MINORITY_REPORTS
 from mrs_assets.detection.baseline_stage import BASELINE_STAGE
 from mrs_assets.detection.classifier_stage import CLASSIFIER_STAGE
 from mrs_assets.detection.stage import DETECTION_STAGE
-from mrs_assets.feeds import FEED_DECLARATIONS
 from mrs_assets.finalisation.asset_body import EDITS_DOWN
 from mrs_assets.planning.plan import Closing
 from mrs_assets.series.stage import SERIES_STAGE
@@ -31,9 +28,6 @@ STAGES: tuple[Stage, ...] = (
     COHORTING_STAGE,
 )
 """Declared stages; each reads only what earlier ones and the feeds write."""
-
-INPUT_LOGS = (UNIFIED_SALES, PROMOTIONS, CAMPAIGNS, CONTEXTUAL_EVENTS, STORES, USER_EDITS, USER_EVENT_EDITS)
-"""Logs whose new rows start a replay."""
 
 PUBLISHED = "published_snapshot"
 

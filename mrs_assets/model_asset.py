@@ -14,7 +14,7 @@ import polars as pl
 
 from mrs_assets import __version__
 from mrs_assets.contracts.errors import UserMistake
-from mrs_assets.contracts.logs.context import PROMOTIONS
+from mrs_assets.contracts.feeds.promotions import PROMOTIONS
 from mrs_assets.contracts.logs.model_registry import MODEL_REGISTRY
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.settings import Settings

@@ -16,11 +16,11 @@ from mrs_assets.cli.app import app
 from mrs_assets.contracts import settings as declared
 from mrs_assets.contracts.columns import SQL_TYPES
 from mrs_assets.contracts.contract import Contract
+from mrs_assets.contracts.feeds import FEED_DECLARATIONS
 from mrs_assets.contracts.logs.catalogue import LOGS
 from mrs_assets.contracts.sources import Source
 from mrs_assets.contracts.stage import Stage
 from mrs_assets.contracts.views import VIEWS, View
-from mrs_assets.feeds import FEED_DECLARATIONS
 from mrs_assets.graph import STAGES
 
 GENERATED = "<!-- Written by `make docs` from the declarations in the code. -->\n\n"

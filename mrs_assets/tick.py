@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 import dagster as dg
 
+from mrs_assets.contracts.feeds import FEED_LOGS
 from mrs_assets.contracts.settings import Settings
-from mrs_assets.graph import CLOSING, INPUT_LOGS, STAGES, feed_logs
+from mrs_assets.graph import CLOSING, STAGES, feed_logs
 from mrs_assets.planning.intake import AdmissionRequest, admission_requests, record_planned, replay_plans
 from mrs_assets.planning.plan import Plan
 from mrs_assets.planning.recovery import recovery
@@ -68,7 +69,7 @@ class Ticker:
             tell(_admission_in_words(request))
             if self._run(feed_logs(request.feeds), admission_tags(request), result):
                 result.admitted.append(request)
-        plans = replay_plans(self.warehouse, self._settings, INPUT_LOGS, STAGES, CLOSING)
+        plans = replay_plans(self.warehouse, self._settings, FEED_LOGS, STAGES, CLOSING)
         self._carry_out(plans, result, tell)
         unanswered = {plan.scope.retailer for plan in plans if plan not in result.plans}
         mended = recovery(self.warehouse, self._settings, STAGES, CLOSING, unanswered)

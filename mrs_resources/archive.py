@@ -24,7 +24,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from mrs_assets.contracts.settings import FEEDS, Settings
+from mrs_assets.contracts.feeds import FEED_DECLARATIONS
+from mrs_assets.contracts.settings import Settings
 from mrs_resources.clock import Clock
 from mrs_resources.writer_lock import writer_lock
 
@@ -103,8 +104,8 @@ class Archive:
         """What `collect` will never take, sorted by path, each with the reason."""
         found: list[LeftInInbox] = []
         for feed in _entries(self.inbox):
-            if feed.name not in FEEDS or not feed.is_dir(follow_symlinks=False):
-                found.append(LeftInInbox(_told(feed.path), f"not a feed; feeds: {', '.join(FEEDS)}"))
+            if feed.name not in FEED_DECLARATIONS or not feed.is_dir(follow_symlinks=False):
+                found.append(LeftInInbox(_told(feed.path), f"not a feed; feeds: {', '.join(FEED_DECLARATIONS)}"))
                 continue
             for retailer in _entries(Path(feed.path)):
                 if retailer.name not in settings.retailers or not retailer.is_dir(follow_symlinks=False):
@@ -131,13 +132,14 @@ class Archive:
 
     def _dropped(self, settings: Settings) -> list[_Dropped]:
         found = []
-        for feed in FEEDS:
+        order = {feed: place for place, feed in enumerate(FEED_DECLARATIONS)}
+        for feed in order:
             for retailer in sorted(settings.retailers):
                 for entry in _entries(self.inbox / feed / retailer):
                     status = entry.stat(follow_symlinks=False)
                     if stat.S_ISREG(status.st_mode) and not entry.name.lower().endswith(_HALF_WRITTEN):
                         found.append(_Dropped(Path(entry.path), feed, retailer, status))
-        return sorted(found, key=lambda d: (d.status.st_ctime_ns, FEEDS.index(d.feed), d.retailer, d.path.name))
+        return sorted(found, key=lambda d: (d.status.st_ctime_ns, order[d.feed], d.retailer, d.path.name))
 
     def _clear_dead_copies(self) -> None:
         for entry in _entries(self.scratch):

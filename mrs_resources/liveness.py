@@ -9,8 +9,9 @@ import polars as pl
 
 from mrs_assets.contracts.calendar import business_day_of
 from mrs_assets.contracts.contract import Contract
+from mrs_assets.contracts.feeds import CONTEXT_FEEDS
 from mrs_assets.contracts.logs.arrivals import ARRIVALS
-from mrs_assets.contracts.settings import CONTEXT_FEEDS, Settings
+from mrs_assets.contracts.settings import Settings
 from mrs_resources.breaker import breaker, feed_breaker
 from mrs_resources.log_store import EVER, Transaction
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from mrs_assets.contracts.feeds import FEED_LOGS
 from mrs_assets.contracts.settings import Settings
-from mrs_assets.graph import CLOSING, INPUT_LOGS, STAGES
+from mrs_assets.graph import CLOSING, STAGES
 from mrs_assets.planning.intake import replay_plans
 from mrs_assets.planning.recovery import recovery
 from mrs_resources.warehouse import Warehouse
@@ -27,7 +28,7 @@ def recovery_sensor(settings: Settings, job_name: str) -> dg.SensorDefinition:
     def look(
         context: dg.SensorEvaluationContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        changed = replay_plans(warehouse, settings, INPUT_LOGS, STAGES, CLOSING)
+        changed = replay_plans(warehouse, settings, FEED_LOGS, STAGES, CLOSING)
         found = recovery(warehouse, settings, STAGES, CLOSING, {plan.scope.retailer for plan in changed})
         if not found.plans:
             waiting = ", ".join(sorted({f"{item.reason} of {item.retailer}" for item in found.standing}))

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from mrs_assets.contracts.feeds import FEED_LOGS
 from mrs_assets.contracts.settings import Settings
-from mrs_assets.graph import CLOSING, INPUT_LOGS, STAGES, feed_logs
+from mrs_assets.graph import CLOSING, STAGES, feed_logs
 from mrs_assets.planning.intake import admission_requests, replay_plans
 from mrs_assets.planning.run_tags import ADMISSION_TAG, admission_tags
 from mrs_resources.warehouse import Warehouse
@@ -59,7 +60,7 @@ def replay_sensor(settings: Settings, job_name: str) -> dg.SensorDefinition:
     def look(
         context: dg.SensorEvaluationContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        plans = replay_plans(warehouse, settings, INPUT_LOGS, STAGES, CLOSING)
+        plans = replay_plans(warehouse, settings, FEED_LOGS, STAGES, CLOSING)
         if not plans:
             yield dg.SkipReason("Every admitted row is answered.")
         yield from plan_runs(context.instance, warehouse, plans)

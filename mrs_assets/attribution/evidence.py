@@ -19,7 +19,7 @@ COULD_SHOW = {
     "clustered": "whether sales look recorded twice",
     "public_holidays": "public holidays",
 }
-"""Input → what it could show that is not seen without it."""
+"""Input → what it could show that is not seen without it, where its name does not say so."""
 
 
 def states(inputs: Collection[str], missing: Collection[str], unconfigured: Collection[str]) -> dict[str, str]:
@@ -39,7 +39,7 @@ def evidence(ranked: pl.DataFrame, rows: pl.DataFrame, states_of_inputs: dict[st
     """row, supporting_evidence: one JSON text per row of `rows`, also where there is no candidate."""
     would_change = json.dumps(
         [
-            {"input": name, "state": state, "could_show": COULD_SHOW[name]}
+            {"input": name, "state": state, "could_show": COULD_SHOW.get(name, f"what {name} tells of")}
             for name, state in states_of_inputs.items()
             if state != "present"
         ],

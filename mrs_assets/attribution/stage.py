@@ -15,9 +15,12 @@ from mrs_assets.attribution.observed import observed_candidates
 from mrs_assets.attribution.prices import price_facts
 from mrs_assets.attribution.scoring import FEATURES, RANKED, ranked, score
 from mrs_assets.contracts.contract import Contract
+from mrs_assets.contracts.feeds.campaigns import CAMPAIGNS
+from mrs_assets.contracts.feeds.contextual_events import CONTEXTUAL_EVENTS
+from mrs_assets.contracts.feeds.promotions import PROMOTIONS
+from mrs_assets.contracts.feeds.stores import STORES
 from mrs_assets.contracts.logs.attributed import ATTRIBUTED
 from mrs_assets.contracts.logs.clustered import CLUSTERED
-from mrs_assets.contracts.logs.context import CAMPAIGNS, CONTEXTUAL_EVENTS, PROMOTIONS, STORES
 from mrs_assets.contracts.logs.detected import DETECTED
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.settings import Retailer

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from mrs_assets.boundary.faults import strike
 from mrs_assets.contracts.feed import FeedContract
+from mrs_assets.contracts.feeds import FEED_DECLARATIONS
 from mrs_assets.contracts.settings import Settings
-from mrs_assets.feeds import FEED_DECLARATIONS
 from mrs_resources.admission import Admitted, admit, pending_arrivals
 from mrs_resources.archive import Arrival
 from mrs_resources.breaker import Breaker, breaker, feed_breaker, note_failure, note_probe, note_success

@@ -15,10 +15,10 @@ from mrs_assets import __version__
 from mrs_assets.cli.output import Format, print_rows, print_table, say
 from mrs_assets.cli.session import open_settings
 from mrs_assets.contracts.errors import UnknownName, UserMistake
+from mrs_assets.contracts.feeds import FEED_DECLARATIONS
 from mrs_assets.contracts.logs.arrivals import ARRIVALS
 from mrs_assets.contracts.logs.catalogue import find
 from mrs_assets.contracts.settings import Settings, load_settings
-from mrs_assets.feeds import FEED_DECLARATIONS
 from mrs_assets.hydration.folds import FOLDS
 from mrs_resources.admission import Admitted
 from mrs_resources.admission_review import CONFLICT

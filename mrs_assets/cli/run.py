@@ -19,6 +19,7 @@ from mrs_assets.cli.errors import tell_open_letters
 from mrs_assets.cli.look import print_events
 from mrs_assets.cli.output import print_table, say
 from mrs_assets.cli.session import dagster_home, dagster_instance, open_settings
+from mrs_assets.contracts.feeds import FEED_LOGS
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.hydration.folds import FOLDS
 from mrs_resources.hydrator import Hydrator
@@ -64,12 +65,12 @@ def run_tick(settings: Settings, warehouse: Warehouse) -> bool:
 
 def plan() -> None:
     """Show what the next tick would recompute, and why, without doing it; and what stays degraded."""
-    from mrs_assets.graph import CLOSING, INPUT_LOGS, STAGES  # noqa: PLC0415 - loads the model libraries
+    from mrs_assets.graph import CLOSING, STAGES  # noqa: PLC0415 - loads the model libraries
     from mrs_assets.planning.intake import replay_plans  # noqa: PLC0415
     from mrs_assets.planning.recovery import recovery  # noqa: PLC0415
 
     settings, warehouse = open_settings()
-    replays = replay_plans(warehouse, settings, INPUT_LOGS, STAGES, CLOSING)
+    replays = replay_plans(warehouse, settings, FEED_LOGS, STAGES, CLOSING)
     mended = recovery(warehouse, settings, STAGES, CLOSING, {plan.scope.retailer for plan in replays})
     rows = [
         {

@@ -6,10 +6,10 @@ import polars as pl
 
 from mrs_assets.cohorting import events, groups, links, moments, words
 from mrs_assets.contracts.contract import Contract
+from mrs_assets.contracts.feeds.stores import STORES
 from mrs_assets.contracts.logs.attributed import ATTRIBUTED
 from mrs_assets.contracts.logs.clustered import CLUSTERED
 from mrs_assets.contracts.logs.cohorted import COHORTED
-from mrs_assets.contracts.logs.context import STORES
 from mrs_assets.contracts.logs.detected import DETECTED
 from mrs_assets.contracts.logs.ended import ENDED
 from mrs_assets.contracts.logs.events import EVENTS

@@ -92,6 +92,7 @@ class FeedContract:
         day_in_key: a row's key decides its business day, so that only the days in the file need to be compared.
         rules: reasons to refuse a row.
         critical: nothing can be said without it. What fails in any other feed stays in that feed.
+        always: it may come from every retailer, and its absence means nothing; any other is declared in `feeds.toml`.
     """
 
     name: str
@@ -102,3 +103,4 @@ class FeedContract:
     day_in_key: bool = False
     rules: tuple[AdmissionRule, ...] = ()
     critical: bool = False
+    always: bool = False

@@ -14,12 +14,11 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from mrs_assets.contracts.errors import SettingsMistake
+from mrs_assets.contracts.feeds import CONTEXT_FEEDS, FEED_DECLARATIONS
 from mrs_assets.contracts.resilience import Breakers, Environment, Fault, Isolation, Recovery, Retries
 from mrs_assets.contracts.section import Section
 from mrs_assets.contracts.sources import DARK_AFTER_HOURS, Source, weights_fingerprint
 
-CONTEXT_FEEDS = ("promotions", "campaigns", "contextual_events", "stores")
-FEEDS = ("sales", *CONTEXT_FEEDS, "edits")
 _NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,62}$")
 _GRAINS = {"d": 86_400, "h": 3_600, "m": 60}
 
@@ -65,7 +64,7 @@ class Retailer(Section):
         for name in value:
             if not 1 <= len(name) <= 256 or not name.isprintable() or name.strip() != name:
                 raise ValueError(f"source {name!r}: use the text of the column source, 1 to 256 printable characters")
-            if name in FEEDS:
+            if name in FEED_DECLARATIONS:
                 raise ValueError(f"source {name!r} has the name of a feed, whose absence means something else")
         return value
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from mrs_assets.contracts.feeds.promotions import PROMOTIONS
 from mrs_assets.contracts.logs.baseline import BASELINE
-from mrs_assets.contracts.logs.context import PROMOTIONS
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.stage import Frames, Input, Inputs, Stage, Want
 from mrs_assets.detection.artefact import TrainedBaseline, load

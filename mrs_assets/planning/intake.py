@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 from mrs_assets.contracts.calendar import business_day_of
 from mrs_assets.contracts.contract import Contract
+from mrs_assets.contracts.feeds import FEED_DECLARATIONS
 from mrs_assets.contracts.scope import Scope
-from mrs_assets.contracts.settings import FEEDS, Settings
+from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.stage import Stage
-from mrs_assets.feeds import FEED_DECLARATIONS
 from mrs_assets.planning.ledger import read_changes, read_reweighted, record, sales_calendar
 from mrs_assets.planning.plan import Closing, Plan, plan_changes
 from mrs_resources.admission import pending_arrivals
@@ -53,7 +53,7 @@ def admission_requests(warehouse: Warehouse, settings: Settings) -> list[Admissi
         left_alone = {known.name for known in breakers(tx, settings.breakers) if known.state == "open"}
         waiting = [
             a
-            for feed in FEEDS
+            for feed in FEED_DECLARATIONS
             for a in pending_arrivals(tx, warehouse.archive, feed, sorted(settings.retailers))
             if feed_breaker(feed, a.retailer) not in left_alone
         ]

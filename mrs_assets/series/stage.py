@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import polars as pl
 
-from mrs_assets.contracts.logs.context import STORES
+from mrs_assets.contracts.feeds.stores import STORES
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.logs.unified_sales import UNIFIED_SALES
 from mrs_assets.contracts.scope import Scope

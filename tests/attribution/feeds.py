@@ -9,8 +9,11 @@ from typing import Any
 import polars as pl
 
 from mrs_assets.attribution.stage import ATTRIBUTION_STAGE
+from mrs_assets.contracts.feeds.campaigns import CAMPAIGNS
+from mrs_assets.contracts.feeds.contextual_events import CONTEXTUAL_EVENTS
+from mrs_assets.contracts.feeds.promotions import PROMOTIONS
+from mrs_assets.contracts.feeds.stores import STORES
 from mrs_assets.contracts.logs.attributed import ATTRIBUTED
-from mrs_assets.contracts.logs.context import CAMPAIGNS, CONTEXTUAL_EVENTS, PROMOTIONS, STORES
 from mrs_assets.contracts.settings import Retailer
 from tests.clustering.world import (
     Logs,

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from mrs_assets.attribution.kinds import HIGHEST_CONFIDENCE
 from mrs_assets.attribution.stage import ATTRIBUTION_STAGE
+from mrs_assets.contracts.feeds.contextual_events import SIGNAL_TYPES
 from mrs_assets.contracts.logs.attributed import ATTRIBUTED
-from mrs_assets.contracts.logs.context import SIGNAL_TYPES
 from mrs_assets.contracts.settings import Retailer
 from tests.attribution.feeds import (
     QUIET,

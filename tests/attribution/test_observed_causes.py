@@ -5,8 +5,8 @@ import pytest
 from mrs_assets.attribution.kinds import DATED, OBSERVED
 from mrs_assets.attribution.observed import DOUBLING_CLUSTER, FLAG_CAUSES
 from mrs_assets.clustering.library import build_library
+from mrs_assets.contracts.feeds.contextual_events import SIGNAL_TYPES
 from mrs_assets.contracts.logs.attributed import CAUSE_CATEGORIES
-from mrs_assets.contracts.logs.context import SIGNAL_TYPES
 from mrs_assets.contracts.logs.sales_timeseries import QUALITY_FLAGS
 from tests.attribution.feeds import QUIET, START, answers, uplift
 from tests.clustering.world import (

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from mrs_assets.cohorting.stage import COHORTING_STAGE
 from mrs_assets.contracts import ids
+from mrs_assets.contracts.feeds.stores import STORES
 from mrs_assets.contracts.logs.cohorted import COHORTED
-from mrs_assets.contracts.logs.context import STORES
 from mrs_assets.contracts.logs.events import EVENTS
 from mrs_assets.contracts.settings import Retailer
 from tests.clustering.world import (

@@ -7,7 +7,7 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 
-from mrs_assets.contracts.logs.context import PROMOTIONS
+from mrs_assets.contracts.feeds.promotions import PROMOTIONS
 from mrs_assets.contracts.settings import Retailer
 from mrs_assets.detection.axis import Floats
 from mrs_assets.detection.baseline_stage import PROMOTION_DAYS

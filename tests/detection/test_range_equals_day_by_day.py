@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from mrs_assets.contracts.logs.context import PROMOTIONS
+from mrs_assets.contracts.feeds.promotions import PROMOTIONS
 from mrs_assets.contracts.settings import Retailer
 from mrs_assets.contracts.stage import Model
 from mrs_assets.detection.baseline_stage import BASELINE_STAGE, MODEL

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from mrs_assets.contracts.errors import UserMistake
-from mrs_assets.contracts.logs.context import PROMOTIONS
+from mrs_assets.contracts.feeds.promotions import PROMOTIONS
 from mrs_assets.contracts.settings import Retailer
 from mrs_assets.contracts.stage import Model
 from mrs_assets.detection.artefact import ForeignArtefactError

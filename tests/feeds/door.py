@@ -9,9 +9,9 @@ from typing import Any
 import polars as pl
 
 from mrs_assets.contracts.contract import Contract
+from mrs_assets.contracts.feeds import FEED_DECLARATIONS
 from mrs_assets.contracts.logs.unified_sales import UNIFIED_SALES
 from mrs_assets.contracts.settings import Calendar, Retailer, Settings
-from mrs_assets.feeds import FEED_DECLARATIONS
 from mrs_resources.admission import Admitted, admit, pending_arrivals
 from mrs_resources.archive import Archive
 from mrs_resources.dead_letters import letters

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from benchmarks.dirty import EVERY, WAYS, Way, lines
+from mrs_assets.contracts.feeds.stores import STORES
 from mrs_assets.contracts.logs.arrivals import ARRIVALS
-from mrs_assets.contracts.logs.context import STORES
 from mrs_assets.contracts.settings import ContextFeed
 from mrs_resources.admission import Admitted
 from tests.feeds.door import HEADER, Door, csv

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mrs_assets.contracts.feeds import FEED_DECLARATIONS
 from mrs_assets.contracts.logs.arrivals import ARRIVALS
 from mrs_assets.contracts.logs.unified_sales import UNIFIED_SALES
-from mrs_assets.feeds import FEED_DECLARATIONS
 from mrs_resources.admission import Admitted, pending_arrivals
 from mrs_resources.feed_reading import survey
 from mrs_resources.kernel import Provenance

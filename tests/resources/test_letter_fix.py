@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from mrs_assets.contracts.errors import UserMistake
-from mrs_assets.feeds import FEED_DECLARATIONS
+from mrs_assets.contracts.feeds import FEED_DECLARATIONS
 from mrs_resources.archive import Arrival
 from mrs_resources.dead_letters import letters
 from mrs_resources.letter_fix import Fix, fix_of, what_is_still_wrong

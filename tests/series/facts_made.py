@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from mrs_assets.contracts.calendar import business_day
-from mrs_assets.contracts.logs.context import STORES
+from mrs_assets.contracts.feeds.stores import STORES
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.logs.unified_sales import UNIFIED_SALES
 from mrs_assets.contracts.scope import Scope

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mrs_assets.contracts.logs.context import STORES
+from mrs_assets.contracts.feeds.stores import STORES
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.settings import Retailer
 from tests.series.facts_made import MONDAY, at, coverage, facts, series

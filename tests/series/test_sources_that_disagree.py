@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from mrs_assets.contracts.logs.context import STORES
+from mrs_assets.contracts.feeds.stores import STORES
 from mrs_assets.contracts.settings import Retailer
 from tests.series.facts_made import MONDAY, at, facts, series
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from mrs_assets.contracts.logs.context import CAMPAIGNS, PROMOTIONS
+from mrs_assets.contracts.feeds.campaigns import CAMPAIGNS
+from mrs_assets.contracts.feeds.promotions import PROMOTIONS
 from mrs_assets.contracts.logs.operations import BREAKERS
 from mrs_assets.contracts.logs.unified_sales import UNIFIED_SALES
 from mrs_assets.contracts.resilience import Fault, FaultAction

@@ -2,16 +2,15 @@
 
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.errors import UnknownName
+from mrs_assets.contracts.feeds import FEED_LOGS
 from mrs_assets.contracts.logs.arrivals import ARRIVALS
 from mrs_assets.contracts.logs.attributed import ATTRIBUTED
 from mrs_assets.contracts.logs.baseline import BASELINE
 from mrs_assets.contracts.logs.classifier import CLASSIFIER
 from mrs_assets.contracts.logs.clustered import CLUSTERED
 from mrs_assets.contracts.logs.cohorted import COHORTED
-from mrs_assets.contracts.logs.context import CAMPAIGNS, CONTEXTUAL_EVENTS, PROMOTIONS, STORES
 from mrs_assets.contracts.logs.dead_letters import DEAD_LETTERS_RESOLVED
 from mrs_assets.contracts.logs.detected import DETECTED
-from mrs_assets.contracts.logs.edits import USER_EDITS, USER_EVENT_EDITS
 from mrs_assets.contracts.logs.ended import ENDED
 from mrs_assets.contracts.logs.events import EVENTS
 from mrs_assets.contracts.logs.finalised import FINALISED
@@ -19,16 +18,9 @@ from mrs_assets.contracts.logs.model_registry import MODEL_REGISTRY
 from mrs_assets.contracts.logs.operations import BREAKERS, DEMO_RUN_CONFIG, REPLAY_PLANS
 from mrs_assets.contracts.logs.rereview import REATTRIBUTED, RECLUSTERED, REREVIEW_WORKLIST
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
-from mrs_assets.contracts.logs.unified_sales import UNIFIED_SALES
 
 LOGS: tuple[Contract, ...] = (
-    UNIFIED_SALES,
-    PROMOTIONS,
-    CAMPAIGNS,
-    CONTEXTUAL_EVENTS,
-    STORES,
-    USER_EDITS,
-    USER_EVENT_EDITS,
+    *FEED_LOGS,
     ARRIVALS,
     DEAD_LETTERS_RESOLVED,
     SALES_TIMESERIES,

@@ -1,8 +1,28 @@
 """The promotions feed, optional: which product was promoted in which store on which days."""
 
+import polars as pl
+
+from mrs_assets.contracts.columns import Amount, name, optional, required
+from mrs_assets.contracts.contract import Contract, Rows
 from mrs_assets.contracts.feed import FeedColumn, FeedContract, Target
-from mrs_assets.contracts.logs.context import PROMOTIONS
-from mrs_assets.feeds.spans import span_rules
+from mrs_assets.contracts.feeds.spans import span_rules
+
+
+class Promotion(Rows):
+    """One promotion of one SKU in one store over a span of days."""
+
+    promotion_id: str = name(description="The retailer's identifier of the promotion.")
+    store_id: str = name(description="Store; `*` for all stores.")
+    sku: str = name(description="Product; `*` for all products.")
+    start_day: pl.Date = required(description="First local trading day, included.")
+    end_day: pl.Date = required(description="Last local trading day, included.")
+    mechanic: str = optional(description="How it is promoted: display, mailer, price cut, …")
+    promo_price: Amount = optional(description="Price while promoted, in the retailer's currency.")
+
+
+PROMOTIONS = Contract(
+    name="promotions_log", rows=Promotion, key=("retailer", "promotion_id", "store_id", "sku"), stage="feeds"
+)
 
 PROMOTIONS_FEED = FeedContract(
     name="promotions",

@@ -39,5 +39,6 @@ SALES_FEED = FeedContract(
     days_ahead=1,
     day_in_key=True,
     critical=True,
+    always=True,
 )
 """Negative units are returns and legal; a blank number means that the retailer declared no value."""

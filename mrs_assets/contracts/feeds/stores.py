@@ -4,8 +4,29 @@ A store is not a thing of one day: every row has the first day of the calendar a
 days finds it and a changed description never leaves an older one behind.
 """
 
+import polars as pl
+
+from mrs_assets.contracts.columns import Texts, name, optional
+from mrs_assets.contracts.contract import Contract, Rows
 from mrs_assets.contracts.feed import AdmissionRule, FeedColumn, FeedContract, Target
-from mrs_assets.contracts.logs.context import STORES
+
+
+class Store(Rows):
+    """One store as described at a day."""
+
+    store_id: str = name(description="The retailer's store identifier.")
+    store_name: str = optional(description="What people call it.")
+    region: str = optional(description="The retailer's region.")
+    latitude: float = optional(ge=-90, le=90, description="Degrees north.")
+    longitude: float = optional(ge=-180, le=180, description="Degrees east.")
+    opened_on: pl.Date = optional(description="First trading day.")
+    closed_on: pl.Date = optional(description="Last trading day.")
+    open_weekdays: Texts = optional(description="Trading weekdays: mon … sun; NULL: not said.")
+    opens_at: str = optional(str_matches=r"^([01]\d|2[0-3]):[0-5]\d$", description="Local opening time, HH:MM.")
+    closes_at: str = optional(str_matches=r"^([01]\d|2[0-4]):[0-5]\d$", description="Local closing time, HH:MM.")
+
+
+STORES = Contract(name="stores_log", rows=Store, key=("retailer", "store_id"), stage="feeds")
 
 STORES_FEED = FeedContract(
     name="stores",

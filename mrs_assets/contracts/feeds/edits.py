@@ -23,6 +23,7 @@ EDITS_FEED = FeedContract(
     targets=(Target(USER_EDITS, only_with="report_id"), Target(USER_EVENT_EDITS, only_with="report_group_id")),
     day_of="acted_at",
     days_ahead=1,
+    always=True,
     rules=(
         AdmissionRule(
             "no_subject",
