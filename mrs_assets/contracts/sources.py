@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from mrs_assets.contracts.section import Section
 
 DARK_AFTER_HOURS = 6.0
-"""A source not heard of for longer than this before the end of a tick saw nothing of it; the feed's own practice."""
+"""A source not heard of for longer than this before the end of a tick saw nothing of it; from practice, not fitted."""
 
 
 class Source(Section):

@@ -21,7 +21,7 @@ from mrs_resources.log_store import EVER, Transaction
 
 NEVER = datetime(1, 1, 1, tzinfo=UTC)
 REESTIMATED_DAYS = 14
-"""Days up to the frontier that are computed again when sources are weighed otherwise; the feed's own practice."""
+"""Days up to the frontier that are computed again when sources are weighed otherwise; from practice, not fitted."""
 
 
 def read_changes(tx: Transaction, inputs: Sequence[Contract], settings: Settings) -> list[Change]:

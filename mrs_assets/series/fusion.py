@@ -17,7 +17,7 @@ from mrs_assets.series.facts import AMOUNT, AT, VALUES, price
 from mrs_assets.series.grid import known_ticks
 
 DIVERGENCE = 0.75
-"""Spread over mean above which sources diverge; the feed's own practice."""
+"""Spread over mean above which sources diverge; from practice, not fitted."""
 VOLUME = 20
 """Fewer units than this agree and disagree by chance: 5 % of 20 is one unit."""
 NEEDED = 2

@@ -15,13 +15,13 @@ from mrs_assets.series.facts import AT
 from mrs_assets.series.fusion import VOLUME, weighted_mean
 
 AGREEMENT = 0.05
-"""A sensor this near to the direct count, as a share of it, agrees with it; the feed's own practice."""
+"""A sensor this near to the direct count, as a share of it, agrees with it; from practice, not fitted."""
 NEWS = 0.2
 """A sensor whose usual ratio to the direct count is this near to 1 agrees as a habit, which is no news."""
 NEWS_DEVIATIONS = 4.0
 """Robust standard deviations of its daily ratios by which agreement must differ from the habit."""
 EXPLOSION = 10.0
-"""Factor by which a proxy leaves its usual ratio when a field was dropped or swapped; the feed's own practice."""
+"""Factor by which a proxy leaves its usual ratio when a field was dropped or swapped; from practice, not fitted."""
 USUAL_DAYS = 30
 FEWEST_DAYS = 7
 """Days with a ratio before there is a usual one."""

@@ -14,7 +14,7 @@ from polars.testing import assert_frame_equal
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.settings import Retailer
 from tests.series.facts_made import MONDAY, at, facts, series
-from tests.series.test_sources_that_disagree import SKUS, shipped, till, told
+from tests.series.sources_made import SKUS, shipped, till, told
 
 FIRST, LAST = MONDAY + timedelta(days=61), MONDAY + timedelta(days=65)
 SOURCES = {
