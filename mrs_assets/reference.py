@@ -12,15 +12,19 @@ import typer
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from mrs_assets.boundary.failure_modes import FEED_MODES, STAGE_MODES, WANT_MODES
 from mrs_assets.cli.app import app
+from mrs_assets.contracts import resilience
 from mrs_assets.contracts import settings as declared
 from mrs_assets.contracts.columns import SQL_TYPES
 from mrs_assets.contracts.contract import Contract
-from mrs_assets.contracts.feeds import FEED_DECLARATIONS
+from mrs_assets.contracts.feeds import CONTEXT_FEEDS, FEED_DECLARATIONS
 from mrs_assets.contracts.logs.catalogue import LOGS
+from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.sources import Source
 from mrs_assets.contracts.stage import Stage
 from mrs_assets.contracts.views import VIEWS, View
+from mrs_assets.finalisation.asset_body import EDITS_DOWN
 from mrs_assets.graph import STAGES
 
 GENERATED = "<!-- Written by `make docs` from the declarations in the code. -->\n\n"
@@ -31,6 +35,11 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[detection]": declared.Detection,
     "[auto_approval]": declared.AutoApproval,
     "[calendar]": declared.Calendar,
+    "[isolation]": resilience.Isolation,
+    "[retries]": resilience.Retries,
+    "[breakers]": resilience.Breakers,
+    "[recovery]": resilience.Recovery,
+    "[[faults]]": resilience.Fault,
 }
 
 
@@ -43,6 +52,7 @@ def pages() -> dict[str, str]:
         "stages.md": _stages(),
         "settings.md": _settings(),
         "commands.md": _commands(),
+        "degradation.md": _degradation(),
     }
     return {name: GENERATED + text.rstrip() + "\n" for name, text in texts.items()}
 
@@ -128,6 +138,37 @@ def _one_stage(stage: Stage) -> Iterator[str]:
             yield f"| {name} | `{log.contract.name}` | {log.days_before} | {log.days_after} | `{want.reason}` |"
         else:
             yield f"| {name} | model `{want.model}` | | | `{want.reason}` |"
+
+
+def _degradation() -> str:
+    lines = [
+        "# What fails, and what rows say",
+        "",
+        "Nothing on this page stops a run, and the tests try all of it on a real graph; see "
+        "[degradation](../explanation/degradation.md). A stage's own fallback writes typed NULLs.",
+        "",
+        "## Reasons",
+        "",
+        "| where | without | rows of | carry |",
+        "|---|---|---|---|",
+    ]
+    for stage in STAGES:
+        rows_of = ", ".join(f"`{contract.name}`" for contract in stage.writes)
+        for name, want in stage.wants.items():
+            lines.append(f"| {stage.name} | {name} | {rows_of} | `{want.reason}` |")
+        if stage.down:
+            lines.append(f"| {stage.name} | its own answer | {rows_of} | `{stage.down}` |")
+    lines.append(f"| {FINALISED.name} | edits | `{FINALISED.name}` | `{EDITS_DOWN}` |")
+    tables = {
+        f"Files of an optional feed ({', '.join(CONTEXT_FEEDS)})": FEED_MODES,
+        "Anything that a stage wants, when it is read": WANT_MODES,
+        f"Stages that compute apart ({', '.join(stage.name for stage in STAGES if not stage.critical)})": STAGE_MODES,
+    }
+    for title, modes in tables.items():
+        lines += ["", f"## {title}", "", "| how it fails | what happens | on the rows | mended by |"]
+        lines += ["|---|---|---|---|"]
+        lines += [f"| {mode.name} | {mode.means} | {mode.outcome} | {mode.heals} |" for mode in modes]
+    return "\n".join(lines)
 
 
 def _settings() -> str:

@@ -97,12 +97,18 @@ def breakers(tx: Transaction, policy: Breakers, name: str | None = None) -> list
     """Every breaker that ever failed (or the named one) at the transaction's instant, sorted by name."""
     tx.ensure(BREAKERS)
     rows = tx.query(
-        f"SELECT breaker, outcome, noted_at, detail FROM {BREAKERS.name} "
-        "WHERE run_id = ? AND (? IS NULL OR breaker = ?) ORDER BY breaker, attempt",
-        [SYSTEM_RUN, name, name],
+        f"SELECT * FROM {BREAKERS.name} WHERE run_id = ? AND (? IS NULL OR breaker = ?)", [SYSTEM_RUN, name, name]
     )
-    told = rows.group_by("breaker", maintain_order=True)
-    return [fold(str(name), [Outcome(*row[1:]) for row in own.iter_rows()], tx.now, policy) for (name,), own in told]
+    return folded(rows, tx.now, policy)
+
+
+def folded(rows: pl.DataFrame, now: datetime, policy: Breakers) -> list[Breaker]:
+    """The breakers of rows of `breaker_log` at an instant, sorted by name."""
+    told = rows.sort("breaker", "attempt").select("breaker", "outcome", "noted_at", "detail")
+    return [
+        fold(str(name), [Outcome(*row[1:]) for row in own.iter_rows()], now, policy)
+        for (name,), own in told.group_by("breaker", maintain_order=True)
+    ]
 
 
 def note_failure(tx: Transaction, name: str, error: BaseException, provenance: Provenance) -> None:

@@ -13,9 +13,12 @@ from rich.markup import escape
 
 from mrs_assets.cli.output import Format, print_rows, print_side_by_side, print_table, say
 from mrs_assets.contracts.errors import UnknownName, UserMistake
+from mrs_assets.contracts.logs.operations import BREAKERS
 from mrs_assets.contracts.settings import Settings, load_settings
 from mrs_assets.contracts.views import MINORITY_REPORTS, find_view
 from mrs_assets.hydration.folds import FOLDS
+from mrs_resources.breaker import Breaker, folded
+from mrs_resources.clock import utc_now
 from mrs_resources.reader import SnapshotReader
 
 REPORT_COLUMNS = {
@@ -111,18 +114,25 @@ def health(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array on stdout.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Exit code 1 when something needs attention.")] = False,
 ) -> None:
-    """Show per log when it was last written, its rows, its degraded rows and its dead letters."""
-    reader = _reader(load_settings())
+    """Show per log when it was last written, its rows, degraded rows and dead letters; and what keeps failing."""
+    settings = load_settings()
+    reader = _reader(settings)
     frame = reader.log_counts()
+    failing = [known for known in _breakers(reader, settings) if known.failures]
     worries = [
         f"{row['log']}: {row['dead_letters']} dead letters, {row['dead_letter_share']:.1%} of its rows"
         for row in frame.filter(pl.col("dead_letter_share") > MAX_DEAD_LETTER_SHARE).to_dicts()
     ]
     worries += [f"{plan} was planned and is not done" for plan in _open_plans(reader)]
+    worries += [f"{b.name} is left alone until {b.retry_at:%Y-%m-%d %H:%M} UTC" for b in failing if b.retry_at]
     if as_json:
         print_rows(frame, Format.json)
     else:
         print_table(frame)
+        if failing:
+            columns = ("name", "state", "failures", "since", "retry_at", "detail")
+            rows = [{column: getattr(known, column) for column in columns} for known in failing]
+            print_table(pl.DataFrame(rows, infer_schema_length=None), title="What keeps failing")
     for worry in worries:
         say(f"[yellow]{escape(worry)}[/yellow]")
     if check and worries:
@@ -196,6 +206,14 @@ def _first_few(column: str, shown: int = 2) -> pl.Expr:
     more = pl.col(column).list.len().cast(pl.Int64) - shown
     names = pl.col(column).list.head(shown).list.join(", ")
     return pl.when(more > 0).then(pl.format("{} and {} more", names, more)).otherwise(names)
+
+
+def _breakers(reader: SnapshotReader, settings: Settings) -> list[Breaker]:
+    try:
+        rows = reader.show(BREAKERS.name)
+    except UnknownName:
+        return []
+    return folded(rows, utc_now(), settings.breakers)
 
 
 def _open_plans(reader: SnapshotReader) -> list[str]:

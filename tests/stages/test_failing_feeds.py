@@ -27,7 +27,7 @@ def world_at(home: Path, *faults: Fault, clock: SteppingClock | None = None) -> 
     said = {
         "feeds": {"promotions": ContextFeed(), "campaigns": ContextFeed()},
         "environment": "staging",
-        "isolation": {"seconds": 20, "memory_mb": 1024},
+        "isolation": {"seconds": 20, "memory_mb": 3072},
         "retries": {"attempts": 2, "first_pause_seconds": 0},
         "faults": faults,
     }
