@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -123,80 +124,79 @@ def flags(world: World) -> set[str]:
     return found
 
 
+@dataclass(frozen=True)
+class Homes:
+    """Homes with sales and reports, and what they say when every feed came."""
+
+    without: Mapping[frozenset[str], Path]
+    undisturbed: Mapping[str, pl.DataFrame]
+
+
+EVERY = frozenset(CONTEXT_FEEDS)
+ALONE = [frozenset({feed}) for feed in CONTEXT_FEEDS]
+
+
 @pytest.fixture(scope="module")
-def waiting(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
-    """Feed → a home where everything came but this feed."""
-    homes = {}
-    for feed in CONTEXT_FEEDS:
-        world = world_at(tmp_path_factory.mktemp(feed))
-        world.send(daily_sales(124, change=spike))
-        for name in CONTEXT_FEEDS:
-            if name != feed:
-                send(world, name, [GOOD[name], other(name)], "good.json")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Homes:
+    """Missing feeds → a home where all but these came."""
+    sold = daily_sales(124, change=spike)
+    found = {}
+    for missing in (EVERY, *ALONE, frozenset[str]()):
+        world = world_at(tmp_path_factory.mktemp("home"))
+        world.send(sold)
+        send_good(world, EVERY - missing)
         world.tick()
-        homes[feed] = world.home
-    return homes
+        assert flags(world) == {reason(feed) for feed in missing}
+        found[missing] = world
+    return Homes({missing: world.home for missing, world in found.items()}, contents(found[frozenset[str]()]))
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, pl.DataFrame]:
-    world = world_at(tmp_path_factory.mktemp("undisturbed"))
-    world.send(daily_sales(124, change=spike))
-    for name in CONTEXT_FEEDS:
-        send(world, name, [GOOD[name], other(name)], "good.json")
-    world.tick()
-    assert flags(world) == set()
-    return contents(world)
+def send_good(world: World, feeds: Iterable[str], name: str = "good.json") -> None:
+    for feed in feeds:
+        send(world, feed, [GOOD[feed], other(feed)], name)
 
 
-def later(home: Path, tmp_path: Path, hours: float, *faults: Fault) -> World:
-    """The same home some hours on, in a folder of its own."""
-    if not (tmp_path / "home").exists():
-        shutil.copytree(home, tmp_path / "home", symlinks=True)
-    world = world_at(tmp_path / "home", *faults)
+def later(home: Path, hours: float, *faults: Fault) -> World:
+    """The same home some hours on."""
+    world = world_at(home, *faults)
     assert isinstance(world.clock, SteppingClock)
     world.clock.now += timedelta(hours=hours)
     return world
 
 
-MODES = [mode for mode in FEED_MODES if mode.name != "late"]  # see test_lateness
-CASES = [(feed, mode) for feed in CONTEXT_FEEDS for mode in MODES if applies(mode, feed)]
+MODES = [mode for mode in FEED_MODES if mode.name not in ("absent", "late")]  # see `homes` and test_lateness
+CASES = [(EVERY, mode) for mode in MODES] + [(feeds, MODES[1]) for feeds in ALONE]
 
 
-@pytest.mark.parametrize(("feed", "mode"), CASES, ids=[f"{feed}-{mode.name}" for feed, mode in CASES])
+@pytest.mark.parametrize(("feeds", "mode"), CASES, ids=[f"{mode.name}-{'-'.join(sorted(f))}" for f, mode in CASES])
 def test_reports_come_out_say_why_and_heal(
-    feed: str,
-    mode: FailureMode,
-    waiting: Mapping[str, Path],
-    undisturbed: Mapping[str, pl.DataFrame],
-    tmp_path: Path,
+    feeds: frozenset[str], mode: FailureMode, homes: Homes, tmp_path: Path
 ) -> None:
-    seconds = 600 if mode.name == "hanging" else 0.1
+    failing = frozenset(feed for feed in feeds if applies(mode, feed))
+    shutil.copytree(homes.without[feeds], tmp_path, symlinks=True, dirs_exist_ok=True)
     action: Any = FAULTS.get(mode.name)
-    world = later(
-        waiting[feed], tmp_path, 5, *([Fault(point=f"{feed}_feed", action=action, seconds=seconds)] if action else [])
-    )
+    seconds = 600 if mode.name == "hanging" else 0.1
+    faults = [Fault(point=f"{feed}_feed", action=action, seconds=seconds) for feed in failing if action]
+    world = later(tmp_path, 5, *faults)
     if mode.name == "hanging":
         limits = world.settings.isolation.model_copy(update={"seconds": 1.5})
         world = World(world.home, world.settings.model_copy(update={"isolation": limits}), world.clock)
-    if mode.name in FILES:
-        send(world, feed, FILES[mode.name](feed), "bad.json")
-    elif action:
-        send(world, feed, [GOOD[feed], other(feed)], "good.json")
+    for feed in failing:
+        send(world, feed, FILES[mode.name](feed) if mode.name in FILES else [GOOD[feed], other(feed)], "bad.json")
     world.tick()
-    assert set(world.live(DETECTED)["report_id"]) == set(undisturbed[DETECTED.name]["report_id"])
-    assert flags(world) == ({reason(feed)} if mode.outcome == "flagged" else set())
-    dead = world.query("SELECT coalesce(sum(rows_dead_lettered), 0) AS n FROM feed_arrivals_log")["n"][0]
-    if mode.outcome == "dead letters":
-        assert dead > 0
-    mended = later(waiting[feed], tmp_path, 10)
-    send(mended, feed, [GOOD[feed], other(feed)], "good-again.json")
+    assert set(world.live(DETECTED)["report_id"]) == set(homes.undisturbed[DETECTED.name]["report_id"])
+    flagged = failing if mode.outcome == "flagged" else frozenset()
+    assert flags(world) == {reason(feed) for feed in flagged | (feeds - failing)}
+    dead = world.query("SELECT feed FROM feed_arrivals_log WHERE rows_dead_lettered > 0")["feed"]
+    assert mode.outcome != "dead letters" or set(dead) == failing
+    mended = later(tmp_path, 10)
+    send_good(mended, feeds, "good-again.json")
     mended.tick()
     assert flags(mended) == set()
     for name, rows in contents(mended).items():
-        assert rows.equals(undisturbed[name]), name
+        assert rows.equals(homes.undisturbed[name]), name
 
 
-def test_every_feed_has_an_example() -> None:
+def test_every_feed_has_an_example_and_every_mode_is_tried() -> None:
     assert set(GOOD) == set(CONTEXT_FEEDS) == {name for name, feed in FEED_DECLARATIONS.items() if not feed.always}
     assert {mode.name for mode in FEED_MODES} == {"absent", "late", *FILES, *FAULTS}
