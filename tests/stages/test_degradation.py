@@ -21,7 +21,7 @@ from mrs_assets.contracts.settings import ContextFeed, Settings
 from mrs_assets.contracts.stage import Stage
 from mrs_assets.definitions import build_definitions
 from mrs_assets.graph import STAGES
-from mrs_assets.tick import QUIET
+from mrs_assets.in_process import QUIET
 from tests.conftest import SteppingClock
 from tests.stories.test_one_anomaly import spike
 from tests.world import FIRST_DAY, REPORTS_FROM, World, daily_sales, settings_for
