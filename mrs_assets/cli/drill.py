@@ -15,9 +15,7 @@ from mrs_assets.cli.session import dagster_instance, open_settings
 
 
 def drill(
-    point: Annotated[
-        str | None, typer.Option("--input", help="STAGE.WANT or STAGE; whose turn it is by default.")
-    ] = None,
+    point: Annotated[str | None, typer.Option("--input", help="STAGE.WANT or STAGE; by turns when absent.")] = None,
     days: Annotated[int, typer.Option(help="Newest days with reports to take it away from.", min=1)] = 7,
 ) -> None:
     """On staging: take one optional input away, confirm the degraded path, give it back, confirm healing."""

@@ -9,15 +9,14 @@ import polars as pl
 
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.logs.catalogue import LOGS
+from mrs_assets.contracts.logs.model_registry import MODEL_REGISTRY
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.views import VIEWS, View
 from mrs_assets.hydration.folds import FOLDS
 from mrs_resources.hydrator import Hydrator
 from mrs_resources.log_store import EVER, LogStore, Transaction
 
-COMPARED = tuple(
-    log for log in LOGS if log.stage not in ("operations", "rereview") and log.name != "model_registry_log"
-)
+COMPARED = tuple(log for log in LOGS if log.stage not in ("operations", "rereview") and log is not MODEL_REGISTRY)
 """Logs whose live rows follow from the files that arrived and from the models in force."""
 
 EXAMPLES = 3
@@ -105,8 +104,10 @@ def differences(
     A view is taken from its table where the run is the one in force, so that what readers see is what is compared.
 
     Args:
-        expected, expected_run: the warehouse and namespace that are right by definition.
-        found, found_run: those that are to be like it.
+        expected: the warehouse that is right by definition.
+        expected_run: its namespace.
+        found: the warehouse that is to be like it.
+        found_run: its namespace.
         logs: logs to compare; both views are compared always.
     """
     for log in logs:

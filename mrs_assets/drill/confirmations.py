@@ -16,7 +16,7 @@ from mrs_assets.contracts.views import MINORITY_REPORTS, VIEWS
 from mrs_assets.drill.comparison import Difference, difference, log_content, shown_content
 from mrs_assets.drill.points import Exercise, Point
 from mrs_assets.graph import CLOSING, STAGES
-from mrs_assets.in_process import Ran
+from mrs_assets.in_process import Ran, listed
 from mrs_assets.planning.plan import Plan
 from mrs_assets.planning.standing import Standing, standing_list
 from mrs_assets.standing_check import UNSEEN
@@ -82,9 +82,8 @@ def without_it(exercise: Exercise, before: Observed, now: Observed, runs: Sequen
     yield _every_report_shown(before, now)
     if stage.answers is not None:
         log = stage.writes[0]
-        change = difference(
-            log.name, log.key, before.logs[log.name].select(log.key), now.logs[log.name].select(log.key)
-        )
+        was, rows = (seen.logs[log.name].select(log.key) for seen in (before, now))
+        change = difference(log.name, log.key, was, rows)
         yield Confirmation(f"{log.name} answers every report", f"{change.found} rows, {_told(change)}", change.is_none)
     yield from (_exactly_flagged(exercise, log, before, now) for log in stage.writes)
     if stage.answers is not None:
@@ -147,13 +146,8 @@ def as_before(before: Observed, now: Observed) -> Iterator[Confirmation]:
         for name, rows in before.logs.items()
     ]
     yield Confirmation("Every log says what it said, row for row", _summed(changes, "logs"), _same(changes))
-    changes = [
-        difference(
-            view.name, [view.key], before.views[view.name], rows.filter(~phantom) if view.name == shown else rows
-        )
-        for view in VIEWS
-        for rows in [now.views[view.name]]
-    ]
+    views = {name: rows.filter(~phantom) if name == shown else rows for name, rows in now.views.items()}
+    changes = [difference(view.name, [view.key], before.views[view.name], views[view.name]) for view in VIEWS]
     yield Confirmation("Every view shows what it showed, row for row", _summed(changes, "views"), _same(changes))
     if raised.height:
         told = f"{raised.height}, all ended by data correction"
@@ -172,8 +166,8 @@ def _told_by_its_check(point: Point, runs: Sequence[Ran]) -> Confirmation:
     said = []
     for check in (check for ran in runs for check in ran.checks if check.check_name == "ran_on_all_inputs"):
         if check.asset_key.to_user_string() in logs:
-            missing, failures = (check.metadata[name].value for name in ("missing_inputs", "failures"))
-            names = point.want in list(missing) if point.want else any(point.name in text for text in failures)
+            failures = listed(check, "failures")
+            names = point.want in listed(check, "missing_inputs") or any(point.name in text for text in failures)
             said.append((not check.passed and names, check.severity.value))
     good = [severity for named, severity in said if named]
     holds = len(good) == len(said) >= len(logs) and set(good) == {"WARN"}

@@ -1,4 +1,4 @@
-"""A drill: takes one optional input away on a staging system, confirms the degraded path, gives it back, confirms healing.
+"""A drill: takes one optional input away on staging, confirms the degraded path, gives it back, confirms healing.
 
 Faults are settings of the drill's own runs; nobody else's runs see them. What heals is the planner that the recovery
 sensor asks, with a pause so short that the drill need not wait.

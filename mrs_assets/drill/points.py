@@ -118,9 +118,7 @@ def next_exercise(tx: Transaction, settings: Settings, today: date, asked: str |
         raise UnknownName(f"No stage wants {asked!r}.", remedy=f"Inputs: {', '.join(p.name for p in POINTS)}.")
     with_reports = {name: found[-days:] for name in sorted(settings.retailers) if (found := _report_days(tx, name))}
     if not with_reports:
-        raise UserMistake(
-            "No retailer has a report to drill on.", remedy="Run `mrs tick` with sales in the inbox first."
-        )
+        raise UserMistake("No retailer has a report to drill on.", remedy="`mrs tick` with sales in the inbox first.")
     there = [
         (point, name)
         for point in points

@@ -32,7 +32,7 @@ def _drill_lines(result: DrillResult) -> Iterator[str]:
     what = f"`{exercise.point.want}`, which `{exercise.point.stage.name}` wants, was taken away"
     if exercise.point.want is None:
         what = f"`{exercise.point.stage.name}` was made to fail"
-    yield f"On {result.began_at:%Y-%m-%d %H:%M} UTC {what} for {exercise.retailer}, {_days(len(days))} with reports from "
+    yield f"On {result.began_at:%Y-%m-%d %H:%M} UTC {what} for {exercise.retailer}, {_days(len(days))} with reports, "
     yield f"{days[0]} to {days[-1]}. Rows that go without it say `{exercise.point.reason}`. Then it was given back."
     yield from _table("While it was gone", result.degraded)
     yield from _table("After it was back", result.healed)
