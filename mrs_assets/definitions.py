@@ -10,6 +10,7 @@ from mrs_assets.contracts.logs.arrivals import ARRIVALS
 from mrs_assets.contracts.logs.model_registry import MODEL_REGISTRY
 from mrs_assets.contracts.logs.operations import REPLAY_PLANS
 from mrs_assets.contracts.settings import Settings, load_settings
+from mrs_assets.drill.job import drill_job
 from mrs_assets.feed_asset import feed_asset
 from mrs_assets.feeds import FEED_DECLARATIONS
 from mrs_assets.graph import STAGES
@@ -18,6 +19,7 @@ from mrs_assets.model_asset import baseline_model_asset
 from mrs_assets.partitions import build_partitions
 from mrs_assets.state_assets import finalised_asset, hydrated_assets, published_asset
 from mrs_resources.warehouse import Warehouse
+from schedules.drill import drill_schedule
 from schedules.tick import tick_schedule
 from sensors.recovery import recovery_sensor
 from sensors.retail_feed import replay_sensor, retail_feed_sensor
@@ -53,10 +55,11 @@ def build_definitions(settings: Settings, warehouse: Warehouse | None = None) ->
         selection=dg.AssetSelection.assets(*feeds, *graph),
         description="Admission to publication, for a rectangle chosen by hand.",
     )
+    drills = drill_job(settings, build_definitions)
     return dg.Definitions(
         assets=[*feeds, *graph, baseline_model_asset(settings), *books],
-        jobs=[replay_job, admission_job, backfill_job],
-        schedules=[tick_schedule(settings, backfill_job.name)],
+        jobs=[replay_job, admission_job, backfill_job, drills],
+        schedules=[tick_schedule(settings, backfill_job.name), drill_schedule(settings, drills.name)],
         sensors=[
             retail_feed_sensor(settings, admission_job.name),
             replay_sensor(settings, replay_job.name),
