@@ -23,7 +23,11 @@ def drill_job(settings: Settings, build: Build) -> dg.JobDefinition:
         result = Drill(settings, warehouse, context.instance, build).run()
         text = drill_report(result)
         file = write_report(settings.home, result.began_at, result.exercise.point.name, text)
-        told: dict[str, Any] = {"report": dg.MetadataValue.md(text), "file": dg.MetadataValue.path(file), "passed": result.passed}
+        told: dict[str, Any] = {
+            "report": dg.MetadataValue.md(text),
+            "file": dg.MetadataValue.path(file),
+            "passed": result.passed,
+        }
         if not result.passed:
             raise dg.Failure(f"The drill failed: {result.exercise.point.name}", metadata=told, allow_retries=False)
         context.add_output_metadata(told)
