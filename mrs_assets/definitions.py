@@ -6,6 +6,7 @@ import warnings
 
 import dagster as dg
 
+from mrs_assets.boundary.dry_run import for_run
 from mrs_assets.contracts.logs.arrivals import ARRIVALS
 from mrs_assets.contracts.logs.model_registry import MODEL_REGISTRY
 from mrs_assets.contracts.logs.operations import REPLAY_PLANS
@@ -65,9 +66,19 @@ def build_definitions(settings: Settings, warehouse: Warehouse | None = None) ->
             replay_sensor(settings, replay_job.name),
             recovery_sensor(settings, replay_job.name),
         ],
-        resources={"warehouse": warehouse or Warehouse(settings.home)},
+        resources={"warehouse": _of_run(warehouse or Warehouse(settings.home))},
         executor=dg.in_process_executor,
     )
+
+
+def _of_run(warehouse: Warehouse) -> dg.ResourceDefinition:
+    """The warehouse, of which a dry run keeps nothing."""
+
+    @dg.resource(description="Logs, archive, models and snapshots of MRS_HOME.")
+    def of_run(context: dg.InitResourceContext) -> Warehouse:
+        return for_run(warehouse, context.run.tags if context.run else {})
+
+    return of_run
 
 
 @dg.definitions

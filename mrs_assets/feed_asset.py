@@ -61,7 +61,12 @@ def admit_pending(
     retailers: Sequence[str],
     provenance: Provenance,
 ) -> list[Admitted]:
-    """Admit every file of a feed that waits in the inbox or the archive, in order of arrival, each atomically."""
+    """Admit every file of a feed that waits in the inbox or the archive, in order of arrival, each atomically.
+
+    A dry run admits none: what a file is depends on those before it, of which none would have stayed.
+    """
+    if not warehouse.keeps:
+        return []
     warehouse.archive.collect(settings, warehouse.clock)
     with warehouse.store.transaction() as tx:
         waiting = pending_arrivals(tx, warehouse.archive, declaration.name, retailers)

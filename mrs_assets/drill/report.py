@@ -57,9 +57,9 @@ def _drill_lines(result: DrillResult) -> Iterator[str]:
 def _rehearsal_lines(result: RehearsalResult) -> Iterator[str]:
     yield f"# Rehearsal of {result.run_id}: {'equal' if result.passed else 'DIFFERENT'}"
     yield ""
-    yield f"On {result.began_at:%Y-%m-%d %H:%M} UTC {result.run_id}, published up to {result.known_at}, was built again "
-    yield f"from {result.files} archived files in {result.ticks} ticks, in the order in which they were admitted, and "
-    yield f"{_days(result.closed_days)} that the run had closed without a file."
+    yield f"On {result.began_at:%Y-%m-%d %H:%M} UTC {result.run_id}, published up to {result.known_at}, was built "
+    yield f"again from {result.files} archived files in {result.ticks} ticks, in the order in which they were "
+    yield f"admitted, and {_days(result.closed_days)} that the run had closed without a file."
     yield ""
     yield f"- Coverage: {result.coverage:.2%} of all keys are on both sides."
     yield f"- Idempotency: one more tick appended {result.appended_again} rows."

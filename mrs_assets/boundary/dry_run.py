@@ -1,0 +1,52 @@
+"""A dry run: every stage computes from few rows, and nothing that is written lasts.
+
+It is a property of a run, not of a system: a run tag cannot be left on by mistake, and sensors never set it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import polars as pl
+
+from mrs_assets.contracts.contract import Contract
+from mrs_assets.contracts.stage import Inputs, Stage
+from mrs_resources.warehouse import Warehouse
+
+DRY_RUN_TAG = "mrs/dry_run"
+"""Run tag; any value but `false` makes a dry run."""
+
+DRY_RUN_ROWS = 1000
+"""Rows of its largest need that a stage computes from."""
+
+SERIES = ("retailer", "store_id", "sku")
+
+
+def for_run(warehouse: Warehouse, tags: Mapping[str, str]) -> Warehouse:
+    """The warehouse as a run with these tags may use it."""
+    dry = tags.get(DRY_RUN_TAG, "false").lower() != "false"
+    return replace(warehouse, keeps=False) if dry else warehouse
+
+
+def few_series(stage: Stage, inputs: Inputs, rows: int = DRY_RUN_ROWS) -> Inputs:
+    """The inputs of whole series in order of their key, as many as leave no need more than so many rows.
+
+    Part of a series would look like one that broke off. Only where the first is longer than that, its newest rows are
+    taken. Inputs that do not speak of single series stay whole.
+    """
+    counts = pl.concat([inputs[name].group_by(SERIES).len() for name in stage.needs])
+    sizes = counts.group_by(SERIES).agg(pl.col("len").max()).sort(SERIES)
+    whole = sizes.filter(pl.col("len").cum_sum() <= rows)
+    chosen = whole if whole.height else sizes.head(1)
+    logs = {name: need.contract for name, need in stage.needs.items()}
+    logs |= {name: want.log.contract for name, want in stage.wants.items() if want.log is not None}
+    frames = {
+        name: frame.join(chosen, on=SERIES, how="semi", maintain_order="left") if _by_series(logs[name]) else frame
+        for name, frame in inputs.frames.items()
+    }
+    return replace(inputs, frames=frames | {name: frames[name].tail(rows) for name in stage.needs})
+
+
+def _by_series(contract: Contract) -> bool:
+    return {*SERIES} <= {*contract.body} and not any(contract.nullable(name) for name in SERIES)
