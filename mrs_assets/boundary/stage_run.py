@@ -13,7 +13,7 @@ from itertools import islice
 
 from mrs_assets.boundary.computing import Computed, Computer
 from mrs_assets.boundary.degrading import degrade
-from mrs_assets.boundary.dry_run import DRY_RUN_ROWS, few_series
+from mrs_assets.boundary.dry_run import few_series, few_stores, needs_by_series
 from mrs_assets.boundary.reading import InputReader, WantFailed, input_scope
 from mrs_assets.contracts.errors import MrsError
 from mrs_assets.contracts.scope import Scope
@@ -120,9 +120,9 @@ class StageRunner:
         """Groups of stores small enough to compute at once × spans of days on which the same feeds are there."""
         with self._store.transaction() as tx:
             spans = reader.spans(tx, stage, scope)
-            at_once = DRY_RUN_ROWS if self._dry_run else ROWS_AT_ONCE
-            cut = stage.span == "store" or self._dry_run
-            groups = _groups_of_stores(tx, stage, scope, at_once) if cut else [scope.stores]
+            groups = _groups_of_stores(tx, stage, scope) if stage.span == "store" else [scope.stores]
+            if self._dry_run:
+                groups = [few_stores(_rows_per_store(tx, stage, scope))]
         for stores in groups:
             yield from (replace(span, stores=stores) for span in spans)
 
@@ -187,10 +187,11 @@ class StageRunner:
 
     def _how_little(self, stage: Stage, part: Scope, computed: Computed) -> str:
         """How many of the rows of its largest need, every version counted, a dry run computed from."""
-        read = max(computed.inputs[name].height for name in stage.needs)
+        needs = needs_by_series(stage)
+        read = max(computed.inputs[name].height for name in needs)
+        everywhere = [(i, input_scope(i, replace(part, stores=None))) for i in map(stage.needs.__getitem__, needs)]
         with self._store.transaction() as tx:
-            everywhere = [(i.contract, input_scope(i, replace(part, stores=None))) for i in stage.needs.values()]
-            stored = max(sum(rows for _, rows in tx.rows_per_store(*each)) for each in everywhere)
+            stored = max(sum(rows for _, rows in tx.rows_per_store(i.contract, where)) for i, where in everywhere)
         return f"{read:,} of {stored:,} rows; nothing was kept"
 
 
@@ -211,13 +212,13 @@ def _breaker_name(stage: Stage) -> str:
     return f"stage:{stage.name}"
 
 
-def _groups_of_stores(tx: Transaction, stage: Stage, scope: Scope, at_once: int) -> list[tuple[str, ...] | None]:
-    """Groups of stores of at most so many rows, or of one store; None: all that the scope has."""
+def _groups_of_stores(tx: Transaction, stage: Stage, scope: Scope) -> list[tuple[str, ...] | None]:
+    """Groups of stores small enough to compute at once; None: all that the scope has."""
     sizes = _rows_per_store(tx, stage, scope)
     groups: list[tuple[str, ...]] = []
     rows = 0
     for store, size in sizes:
-        if groups and rows + size <= at_once:
+        if groups and rows + size <= ROWS_AT_ONCE:
             groups[-1] = (*groups[-1], store)
             rows += size
         else:

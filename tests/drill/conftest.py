@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from datetime import timedelta
+from pathlib import Path
 
 import dagster as dg
 import polars as pl
@@ -71,6 +73,12 @@ def close_the_day_after(world: World) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         ran = GraphRunner(world.definitions, world.warehouse, instance).run(assets, range_tags(Scope(day, day, "acme")))
     assert ran.failed == ()
+
+
+def copied(world: World, home: Path) -> World:
+    """The same world in another place, to be broken for good."""
+    shutil.copytree(world.home, home, symlinks=True)
+    return World(home, world.settings.model_copy(update={"home": home}), world.clock)
 
 
 def contents(world: World) -> dict[str, pl.DataFrame]:

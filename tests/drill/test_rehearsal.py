@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from mrs_assets.hydration.folds import FOLDS
 from mrs_resources.hydrator import Hydrator
 from mrs_resources.kernel import Provenance
 from mrs_resources.log_store import EVER
+from tests.drill.conftest import copied
 from tests.world import World
 
 
@@ -41,8 +41,7 @@ def test_a_rebuild_in_the_order_of_arrival_equals_the_run(world: World) -> None:
 
 
 def test_what_was_tampered_with_is_found(world: World, tmp_path: Path) -> None:
-    shutil.copytree(world.home, tmp_path / "copy", symlinks=True)
-    meddled = World(tmp_path / "copy", world.settings.model_copy(update={"home": tmp_path / "copy"}), world.clock)
+    meddled = copied(world, tmp_path / "copy")
     with meddled.warehouse.store.transaction() as tx:
         row = tx.live(ATTRIBUTED).tail(1).select(list(ATTRIBUTED.body)).with_columns(confidence_score=pl.lit(0.123))
         tx.append(ATTRIBUTED, row, replace(EVER, complete=False), Provenance("nobody", "0"))
