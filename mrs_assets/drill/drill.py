@@ -14,7 +14,7 @@ from datetime import datetime
 import dagster as dg
 
 from mrs_assets.contracts.errors import MrsError, UserMistake
-from mrs_assets.contracts.resilience import Breakers
+from mrs_assets.contracts.resilience import Breakers, Fault
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.drill.confirmations import (
     Confirmation,
@@ -150,7 +150,7 @@ class Drill:
     def _runner(self, settings: Settings) -> GraphRunner:
         return GraphRunner(self._build(settings, self._warehouse), self._warehouse, self._instance)
 
-    def _compute(self, faults: object) -> list[Ran]:
+    def _compute(self, faults: tuple[Fault, ...]) -> list[Ran]:
         """Compute what the exercise is about, under some faults."""
         runner = self._runner(self._settings.model_copy(update={"faults": faults}))
         steps = self.result.exercise.steps

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from mrs_assets.contracts.errors import UnknownName, UserMistake
 from mrs_assets.contracts.settings import Settings
-from mrs_assets.drill.comparison import COMPARED, Difference, differences
+from mrs_assets.drill.comparison import Difference, differences
 from mrs_assets.drill.drill import Build
-from mrs_assets.drill.shadow import Shadow, moments, not_archived, written_with
+from mrs_assets.drill.shadow import Shadow, moments, written_with
 from mrs_assets.tick import Told
 from mrs_resources.log_store import SYSTEM_RUN, LogStore
 from mrs_resources.warehouse import Warehouse
@@ -31,7 +31,8 @@ class RehearsalResult:
         run_id: the run that was built again.
         known_at: up to when the snapshot knows of it; UTC, ISO 8601.
         began_at: UTC.
-        ticks, files: what it was built again from.
+        ticks: how many ticks it was built again in.
+        files: how many archived files it was built again from.
         closed_days: days computed that had no file.
         appended_again: rows that one more tick in the shadow appended; none, where replays are free of effect.
         failed: what failed in the shadow, in words.
@@ -106,8 +107,7 @@ def _rebuild_and_compare(
     result: RehearsalResult, shadow: Shadow, warehouse: Warehouse, told_by: LogStore, tell: Told
 ) -> None:
     with told_by.transaction() as tx:
-        ticks = moments(tx, warehouse.archive, result.run_id)
-        lost = not_archived(tx, warehouse.archive, result.run_id)
+        ticks, lost = moments(tx, warehouse.archive, result.run_id)
     for moment in ticks:
         tell(f"{moment.at:%Y-%m-%d %H:%M}: {len(moment.arrivals)} files")
         result.failed.extend(shadow.tick(moment, told_by, tell).failed)
@@ -118,11 +118,11 @@ def _rebuild_and_compare(
     result.appended_again = sum(shadow.settle(tell).appended.values())
     tell("comparing")
     built = shadow.warehouse.store
-    result.differences.extend(differences(built, shadow.run_id, told_by, result.run_id, COMPARED))
+    result.differences.extend(differences(built, shadow.run_id, told_by, result.run_id))
     if lost:
         result.notes.append(f"{lost} files that the run admitted are not in the archive any more.")
     with told_by.transaction() as tx, built.transaction() as again:
-        older = written_with(tx, [result.run_id]) - written_with(again, [shadow.run_id])
+        older = written_with(tx, result.run_id) - written_with(again, shadow.run_id)
     if older:
         result.notes.append(f"Rows of the run were written by other versions of the code: {', '.join(sorted(older))}.")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,38 +41,38 @@ class Moment:
 
     Attributes:
         at: when its files had been admitted and their replay was planned; UTC.
-        arrivals: its files, in the order in which they came.
+        arrivals: its files, in the order in which they were admitted.
     """
 
     at: datetime
     arrivals: tuple[Arrival, ...]
 
 
-def moments(tx: Transaction, archive: Archive, run_id: str) -> list[Moment]:
+def moments(tx: Transaction, archive: Archive, run_id: str) -> tuple[list[Moment], int]:
     """The ticks of a run: files that were admitted without a plan in between belong to one.
 
     Args:
         tx: where the run's accounts and plans are.
         archive: where the files are.
         run_id: the run.
+
+    Returns:
+        The ticks in order, and how many admitted files the archive has not got any more.
     """
-    named = {(a.feed, a.retailer, a.file_hash, a.received_at): a for a in archive.arrivals()}
-    accounts = tx.history(ARRIVALS, run_id=run_id).filter(~pl.col("is_retracted"))
-    came = accounts.select("feed", "retailer", "file_hash", "received_at", "written_at").rows()
-    admitted = sorted((row[-1], named[row[:-1]].sequence, named[row[:-1]]) for row in came if row[:-1] in named)
+    kept = {(a.feed, a.retailer, a.file_hash, a.received_at): a for a in archive.arrivals()}
+    accounts = tx.history(ARRIVALS, run_id=run_id).filter(~pl.col("is_retracted")).sort("written_at")
     plans = sorted(tx.history(REPLAY_PLANS, run_id=run_id)["written_at"])
     found: dict[datetime, list[Arrival]] = {}
-    newest = admitted[-1][0] if admitted else _BEGINNING
-    for written_at, _, arrival in admitted:
-        found.setdefault(next((at for at in plans if at > written_at), newest), []).append(arrival)
-    return [Moment(at, tuple(arrivals)) for at, arrivals in sorted(found.items())]
-
-
-def not_archived(tx: Transaction, archive: Archive, run_id: str) -> int:
-    """Files that a run admitted and that the archive has not got any more."""
-    kept = {(a.feed, a.retailer, a.file_hash) for a in archive.arrivals() if archive.content(a).exists()}
-    told = tx.history(ARRIVALS, run_id=run_id).select("feed", "retailer", "file_hash").unique().rows()
-    return sum(row not in kept for row in told)
+    lost = 0
+    for *facts, written_at in accounts.select("feed", "retailer", "file_hash", "received_at", "written_at").rows():
+        arrival = kept.get(tuple(facts))
+        if arrival is None or not archive.content(arrival).exists():
+            lost += 1
+            continue
+        planned = bisect_right(plans, written_at)
+        at = plans[planned] if planned < len(plans) else accounts["written_at"][-1]
+        found.setdefault(at, []).append(arrival)
+    return [Moment(at, tuple(arrivals)) for at, arrivals in sorted(found.items())], lost
 
 
 class RepeatedClock:
@@ -121,8 +122,7 @@ class Shadow:
             registry = tx.live(MODEL_REGISTRY, as_of=moment.at, run_id=SYSTEM_RUN)
         self._take_over(registry)
         for arrival in moment.arrivals:
-            if self._real.archive.content(arrival).exists():
-                self._real.archive.lend(arrival, self.warehouse.archive)
+            self._real.archive.lend(arrival, self.warehouse.archive)
         return self.settle(tell)
 
     def settle(self, tell: Told) -> TickResult:
@@ -167,9 +167,7 @@ class Shadow:
             tx.append(MODEL_REGISTRY, rows, replace(EVER, complete=False), REHEARSAL, run_id=SYSTEM_RUN)
 
 
-def written_with(tx: Transaction, run_ids: Sequence[str]) -> set[str]:
-    """Versions of the code that wrote rows of some runs."""
-    found = tx.query(
-        "SELECT DISTINCT code_version FROM append_batches WHERE list_contains($1, run_id)", [list(run_ids)]
-    )
+def written_with(tx: Transaction, run_id: str) -> set[str]:
+    """Versions of the code that wrote rows of a run."""
+    found = tx.query("SELECT DISTINCT code_version FROM append_batches WHERE run_id = ?", [run_id])
     return set(found["code_version"].drop_nulls())
