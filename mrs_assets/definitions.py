@@ -6,12 +6,14 @@ import warnings
 
 import dagster as dg
 
+from mrs_assets.boundary.dry_run import for_run
 from mrs_assets.contracts.feeds import FEED_DECLARATIONS
 from mrs_assets.contracts.logs.arrivals import ARRIVALS
 from mrs_assets.contracts.logs.dead_letters import DEAD_LETTERS_RESOLVED
 from mrs_assets.contracts.logs.model_registry import MODEL_REGISTRY
 from mrs_assets.contracts.logs.operations import REPLAY_PLANS
 from mrs_assets.contracts.settings import Settings, load_settings
+from mrs_assets.drill.job import drill_job
 from mrs_assets.feed_asset import feed_asset
 from mrs_assets.graph import STAGES
 from mrs_assets.log_asset import log_spec, stage_asset
@@ -19,6 +21,7 @@ from mrs_assets.model_asset import baseline_model_asset
 from mrs_assets.partitions import build_partitions
 from mrs_assets.state_assets import finalised_asset, hydrated_assets, published_asset
 from mrs_resources.warehouse import Warehouse
+from schedules.drill import drill_schedule
 from schedules.tick import tick_schedule
 from sensors.recovery import recovery_sensor
 from sensors.retail_feed import replay_sensor, retail_feed_sensor
@@ -55,18 +58,29 @@ def build_definitions(settings: Settings, warehouse: Warehouse | None = None) ->
         selection=dg.AssetSelection.assets(*feeds, *graph),
         description="Admission to publication, for a rectangle chosen by hand.",
     )
+    drills = drill_job(settings, build_definitions)
     return dg.Definitions(
         assets=[*feeds, *graph, baseline_model_asset(settings), *books],
-        jobs=[replay_job, admission_job, backfill_job],
-        schedules=[tick_schedule(settings, backfill_job.name)],
+        jobs=[replay_job, admission_job, backfill_job, drills],
+        schedules=[tick_schedule(settings, backfill_job.name), drill_schedule(settings, drills.name)],
         sensors=[
             retail_feed_sensor(settings, admission_job.name),
             replay_sensor(settings, replay_job.name),
             recovery_sensor(settings, replay_job.name),
         ],
-        resources={"warehouse": warehouse or Warehouse(settings.home)},
+        resources={"warehouse": _of_run(warehouse or Warehouse(settings.home))},
         executor=dg.in_process_executor,
     )
+
+
+def _of_run(warehouse: Warehouse) -> dg.ResourceDefinition:
+    """The warehouse, of which a dry run keeps nothing."""
+
+    @dg.resource(description="Logs, archive, models and snapshots of MRS_HOME.")
+    def of_run(context: dg.InitResourceContext) -> Warehouse:
+        return for_run(warehouse, context.run.tags if context.run else {})
+
+    return of_run
 
 
 @dg.definitions

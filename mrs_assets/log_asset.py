@@ -87,13 +87,13 @@ def stage_asset(stage: Stage, settings: Settings, partitions: dg.MultiPartitions
     def run_stage(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> Iterator[Any]:
         provenance = Provenance(stage.name, f"{__version__}+{stage.code_version}", context.run_id)
         keys = list(context.partition_keys)
-        runner = StageRunner(warehouse.store, warehouse.models, settings)
+        runner = StageRunner(warehouse.store, warehouse.models, settings, dry_run=not warehouse.keeps)
         runs = [
             runner.run(stage, replace(scope, stores=stores_asked(context)), provenance) for scope in scopes_of(keys)
         ]
         for contract in stage.writes:
             results = [result for run in runs for result in run.appended[contract.name]]
-            tell_partitions(context, contract, results, keys)
+            tell_partitions(context, contract, results if warehouse.keeps else (), keys)
             if pictures := [run.picture for run in runs if run.picture]:
                 picture = {"picture": picture_metadata(pictures[0])}
                 context.add_asset_metadata(picture, asset_key=contract.name, partition_key=keys[-1])
@@ -170,6 +170,7 @@ def _run_metadata(runs: list[StageRun]) -> dict[str, Any]:
         "degraded_reasons": sorted({reason for run in runs for reason in run.missing.values()}),
         "unexpected_index": sum(run.unexpected for run in runs),
         "stage_seconds": round(sum(run.seconds for run in runs), 3),
+        **({"dry_run": "; ".join(told)} if (told := [run.dry_run for run in runs if run.dry_run]) else {}),
     }
 
 

@@ -80,7 +80,7 @@ def finalised_asset(settings: Settings, partitions: dg.MultiPartitionsDefinition
         results = [run.appended for run in runs]
         failures = [failure for run in runs for failure in run.failures]
         missing = {"edits": EDITS_DOWN} if any(run.without_edits for run in runs) else {}
-        tell_partitions(context, FINALISED, results, keys)
+        tell_partitions(context, FINALISED, results if warehouse.keeps else (), keys)
         yield dg.MaterializeResult(metadata=summary(results))
         yield ran_on_all_inputs(FINALISED, missing, failures)
 
@@ -163,7 +163,7 @@ def published_asset(settings: Settings) -> dg.AssetsDefinition:
             if plan_id:
                 finish(tx, plan_id)
             told = nothing_unseen(standing_list(tx, settings, STAGES, CLOSING), tx.now, settings)
-        published = warehouse.publisher.publish()
+        published = warehouse.publisher.publish() if warehouse.keeps else None
         metadata = {"published": "nothing: no row was written since the last snapshot"}
         if published is not None:
             metadata = {"published": str(published.known_at), "run_id": published.run_id}

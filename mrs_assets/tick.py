@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import dagster as dg
@@ -11,18 +11,15 @@ import dagster as dg
 from mrs_assets.contracts.feeds import FEED_LOGS
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.graph import CLOSING, STAGES, feed_logs
-from mrs_assets.planning.intake import AdmissionRequest, admission_requests, record_planned, replay_plans
+from mrs_assets.in_process import GraphRunner, Ran, listed
+from mrs_assets.planning.intake import AdmissionRequest, admission_requests, replay_plans
 from mrs_assets.planning.plan import Plan
 from mrs_assets.planning.recovery import recovery
-from mrs_assets.planning.run_tags import admission_tags, step_tags
+from mrs_assets.planning.run_tags import admission_tags
 from mrs_resources.warehouse import Warehouse
 
 Told = Callable[[str], None]
 """Is told, in words, what happens."""
-
-
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-"""Run configuration under which Dagster keeps its events to the instance."""
 
 
 @dataclass
@@ -56,8 +53,7 @@ class Ticker:
     ) -> None:
         self.warehouse = warehouse
         self._settings = settings
-        self._instance = instance
-        self._job = definitions.resolve_implicit_global_asset_job_def()
+        self._runner = GraphRunner(definitions, warehouse, instance)
 
     def tick(self, tell: Told) -> TickResult:
         """Admit what arrived, replay what it touches, mend what can be mended, publish.
@@ -85,30 +81,24 @@ class Ticker:
     def _carry_out(self, plans: Sequence[Plan], result: TickResult, tell: Told) -> None:
         for plan in plans:
             tell(plan_in_words(plan))
-            record_planned(self.warehouse, plan)
-            steps = enumerate(plan.steps)
-            if all(self._run(step.assets, step_tags(plan, number), result) for number, step in steps):
+            done = self._runner.carry_out(plan)
+            for ran in done:
+                _add(result, ran)
+            if all(ran.success for ran in done):
                 result.plans.append(plan)
 
-    def _run(self, assets: Sequence[str], tags: dict[str, str], result: TickResult) -> bool:
-        run = self._job.execute_in_process(
-            instance=self._instance,
-            asset_selection=[dg.AssetKey(name) for name in assets],
-            tags=tags,
-            raise_on_error=False,
-            run_config=QUIET,
-        )
-        with self.warehouse.store.transaction() as tx:
-            result.appended.update(tx.written_by(run.run_id))
-        for check in run.get_asset_check_evaluations():
-            missing = check.metadata.get("missing_inputs")
-            if missing is not None and isinstance(missing.value, list) and missing.value:
-                result.degraded[check.asset_key.to_user_string()] = tuple(map(str, missing.value))
-        for event in run.get_step_failure_events():
-            error = event.step_failure_data.error
-            cause = (error.cause or error) if error else None
-            result.failed.append(f"{event.step_key}: {cause.message.strip() if cause else 'failed'}")
-        return run.success
+    def _run(self, assets: Sequence[str], tags: Mapping[str, str], result: TickResult) -> bool:
+        ran = self._runner.run(assets, tags)
+        _add(result, ran)
+        return ran.success
+
+
+def _add(result: TickResult, ran: Ran) -> None:
+    result.appended.update(ran.appended)
+    result.failed.extend(ran.failed)
+    for check in ran.checks:
+        if missing := listed(check, "missing_inputs"):
+            result.degraded[check.asset_key.to_user_string()] = missing
 
 
 def plan_in_words(plan: Plan) -> str:

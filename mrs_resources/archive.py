@@ -128,7 +128,27 @@ class Archive:
 
     def forget(self, arrival: Arrival) -> None:
         """Strike an arrival that changed nothing off the record; its content stays."""
-        (self._records / f"{arrival.sequence:012d}.json").unlink(missing_ok=True)
+        self._record_path(arrival).unlink(missing_ok=True)
+
+    def lend(self, arrival: Arrival, other: Archive) -> None:
+        """Let another archive have an arrival too: the same record and the same bytes, which take no room twice.
+
+        Raises:
+            FileNotFoundError: the bytes are not here any more.
+        """
+        for source, target in (
+            (self.content(arrival), other.content(arrival)),
+            (self._record_path(arrival), other._record_path(arrival)),
+        ):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if target.exists():
+                continue
+            try:
+                os.link(source, target)
+            except FileNotFoundError:
+                raise
+            except OSError:  # another file system, or one without hard links
+                shutil.copyfile(source, target)
 
     def _dropped(self, settings: Settings) -> list[_Dropped]:
         found = []
@@ -206,6 +226,9 @@ class Archive:
             handle.flush()
             os.fsync(handle.fileno())
         os.replace(handle.name, self._records / f"{record['sequence']:012d}.json")
+
+    def _record_path(self, arrival: Arrival) -> Path:
+        return self._records / f"{arrival.sequence:012d}.json"
 
     def _record_paths(self) -> list[Path]:
         return sorted(self._records.glob("[0-9]*.json"))

@@ -232,13 +232,14 @@ class LogStore:
         backend: storage and lock.
     """
 
-    def __init__(self, home: Path, clock: Clock = utc_now) -> None:
+    def __init__(self, home: Path, clock: Clock = utc_now, *, keeps: bool = True) -> None:
         self.backend = FileBackend(home)
         self._clock = clock
+        self._keeps = keeps
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """Read and write at one instant: all of it happens, or none of it.
+        """Read and write at one instant: all of it happens, or none of it; none, in a store that keeps nothing.
 
         Waits for the writer lock. The connection is closed at the end whatever happens.
         """
@@ -249,7 +250,7 @@ class LogStore:
             except BaseException:
                 connection.execute("ROLLBACK")
                 raise
-            connection.execute("COMMIT")
+            connection.execute("COMMIT" if self._keeps else "ROLLBACK")
 
 
 def _utc(frame: pl.DataFrame) -> pl.DataFrame:

@@ -100,6 +100,18 @@ class Publisher:
         except FileNotFoundError:
             return None
 
+    def copy_to(self, home: Path) -> Published | None:
+        """Copy the published warehouse to another home, as a warehouse of its own; None where nothing was published.
+
+        Nobody is kept waiting: the snapshot is read, never the warehouse.
+        """
+        published = self.published()
+        if published is not None:
+            target = FileBackend(home).file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(self._home / published.directory / DATABASE, target)
+        return published
+
     def is_current(self) -> bool:
         """Whether readers see the newest row; also where no row was ever written."""
         if not self._backend.file.exists():

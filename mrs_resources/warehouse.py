@@ -20,15 +20,17 @@ class Warehouse:
     Attributes:
         home: the directory, `MRS_HOME`.
         clock: where the time comes from; tests bring their own.
+        keeps: whether what is written lasts; otherwise every transaction is rolled back at its end.
     """
 
     home: Path
     clock: Clock = utc_now
+    keeps: bool = True
 
     @cached_property
     def store(self) -> LogStore:
         """The logs."""
-        return LogStore(self.home, self.clock)
+        return LogStore(self.home, self.clock, keeps=self.keeps)
 
     @cached_property
     def archive(self) -> Archive:

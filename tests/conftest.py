@@ -9,6 +9,7 @@ import pytest
 from mrs_resources.log_store import LogStore
 
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
+os.environ["OMP_NUM_THREADS"] = "1"  # more threads than free cores wait for one another, twenty times as long
 for setting in ("MRS_HOME", "MRS_FEEDS", "DAGSTER_HOME"):
     os.environ.pop(setting, None)  # a test never touches the home of whoever runs it
 

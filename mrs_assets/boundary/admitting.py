@@ -49,9 +49,13 @@ def admit_pending(
 ) -> Admission:
     """Admit every file of a feed that waits in the inbox or the archive, in order of arrival, each atomically.
 
+    A dry run admits none: what a file is depends on those before it, of which none would have stayed.
+
     Raises:
         Exception: a file of a critical feed could not be decided on; files before it were.
     """
+    if not warehouse.keeps:
+        return Admission()
     warehouse.archive.collect(settings, warehouse.clock)
     with warehouse.store.transaction() as tx:
         waiting = pending_arrivals(tx, warehouse.archive, feed.name, retailers)

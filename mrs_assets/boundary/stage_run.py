@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import islice
 
 from mrs_assets.boundary.computing import Computed, Computer
 from mrs_assets.boundary.degrading import degrade
+from mrs_assets.boundary.dry_run import few_series, few_stores, needs_by_series
 from mrs_assets.boundary.reading import InputReader, WantFailed, input_scope
 from mrs_assets.contracts.errors import MrsError
 from mrs_assets.contracts.scope import Scope
@@ -45,6 +47,7 @@ class StageRun:
         first_unexpected: the first of them, in words.
         unanswered: rows asked about that got no answer of their own.
         picture: PNG of the most telling row.
+        dry_run: in a dry run, how little it computed from.
         seconds: time spent reading, computing and appending.
     """
 
@@ -55,6 +58,7 @@ class StageRun:
     first_unexpected: str | None = None
     unanswered: int = 0
     picture: bytes | None = None
+    dry_run: str | None = None
     seconds: float = 0.0
 
 
@@ -67,9 +71,12 @@ class StageRunner:
         models: ModelStore,
         settings: Settings,
         sleep: Callable[[float], None] = time.sleep,
+        *,
+        dry_run: bool = False,
     ) -> None:
         self._store = store
         self._models = models
+        self._dry_run = dry_run
         self._settings = settings
         self._computer = Computer(sleep)
         self._sleep = sleep
@@ -84,13 +91,16 @@ class StageRunner:
         done = StageRun({contract.name: [] for contract in stage.writes})
         reader = InputReader(self._models, self._settings, provenance)
         scope = self._own_scope(stage, asked)
-        for part in self._parts(stage, scope, reader) if scope else ():
+        parts = self._parts(stage, scope, reader) if scope else iter(())
+        for part in islice(parts, 1) if self._dry_run else parts:
             appended, computed = with_retries(
                 lambda part=part: self._run_part(stage, part, reader),  # type: ignore[misc]
                 self._settings.retries,
                 sleep=self._sleep,
             )
             _add(done, stage, appended, computed)
+            if self._dry_run:
+                done.dry_run = self._how_little(stage, part, computed)
         done.seconds = time.perf_counter() - began
         return done
 
@@ -111,6 +121,8 @@ class StageRunner:
         with self._store.transaction() as tx:
             spans = reader.spans(tx, stage, scope)
             groups = _groups_of_stores(tx, stage, scope) if stage.span == "store" else [scope.stores]
+            if self._dry_run:
+                groups = [few_stores(_rows_per_store(tx, stage, scope))]
         for stores in groups:
             yield from (replace(span, stores=stores) for span in spans)
 
@@ -125,7 +137,7 @@ class StageRunner:
                     return self._finish(tx, stage, scope, computed, known, reader.provenance), computed
         with self._store.transaction() as tx:
             known = breaker(tx, _breaker_name(stage), self._settings.breakers)
-            computed = self._compute(stage, reader.read(tx, stage, scope), known)
+            computed = self._compute(stage, self._inputs(tx, stage, scope, reader), known)
             return self._finish(tx, stage, scope, computed, known, reader.provenance), computed
 
     def _read(self, stage: Stage, scope: Scope, reader: InputReader) -> tuple[Inputs, datetime | None, Breaker]:
@@ -138,9 +150,15 @@ class StageRunner:
                     known = breaker(tx, _breaker_name(stage), self._settings.breakers)
                     if known.state == "half_open":
                         note_probe(tx, known.name, reader.provenance)
-                    return reader.read(tx, stage, scope, withheld), tx.newest_write(*logs), known
+                    return self._inputs(tx, stage, scope, reader, withheld), tx.newest_write(*logs), known
             except WantFailed as error:
                 withheld |= {error.want}
+
+    def _inputs(
+        self, tx: Transaction, stage: Stage, scope: Scope, reader: InputReader, withheld: frozenset[str] = frozenset()
+    ) -> Inputs:
+        inputs = reader.read(tx, stage, scope, withheld)
+        return few_series(stage, inputs) if self._dry_run else inputs
 
     def _compute(self, stage: Stage, inputs: Inputs, known: Breaker) -> Computed:
         if known.state == "open" and not stage.critical:
@@ -158,12 +176,23 @@ class StageRunner:
         reasons = {stage.wants[name].reason for name in computed.inputs.missing}
         reasons |= {stage.down} if computed.down else set()
         frames = computed.answers.frames
+        if self._dry_run:  # the few rows are not the whole truth, not even for as long as the transaction lasts
+            scope = replace(scope, complete=False)
         return {
             contract.name: tx.append(
                 contract, degrade(contract, frames[contract.name], sorted(reasons)), scope, provenance
             )
             for contract in stage.writes
         }
+
+    def _how_little(self, stage: Stage, part: Scope, computed: Computed) -> str:
+        """How many of the rows of its largest need, every version counted, a dry run computed from."""
+        needs = needs_by_series(stage)
+        read = max(computed.inputs[name].height for name in needs)
+        everywhere = [(i, input_scope(i, replace(part, stores=None))) for i in map(stage.needs.__getitem__, needs)]
+        with self._store.transaction() as tx:
+            stored = max(sum(rows for _, rows in tx.rows_per_store(i.contract, where)) for i, where in everywhere)
+        return f"{read:,} of {stored:,} rows; nothing was kept"
 
 
 def _add(done: StageRun, stage: Stage, appended: dict[str, Appended], computed: Computed) -> None:

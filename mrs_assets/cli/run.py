@@ -160,8 +160,8 @@ def train_baseline_model(
 ) -> None:
     """Materialise the baseline model's asset."""
     from mrs_assets.definitions import build_definitions  # noqa: PLC0415 - loads the model libraries
+    from mrs_assets.in_process import QUIET  # noqa: PLC0415
     from mrs_assets.model_asset import BASELINE_MODEL  # noqa: PLC0415
-    from mrs_assets.tick import QUIET  # noqa: PLC0415
 
     job = build_definitions(settings, warehouse).resolve_implicit_global_asset_job_def()
     config = {"last_day": last_day, "approved_by": approved_by}

@@ -33,10 +33,15 @@ def dagster_home(settings: Settings) -> Path:
     return home
 
 
+def quiet_dagster() -> None:
+    """Keep Dagster's log messages off the terminal."""
+    logging.getLogger("dagster").setLevel(logging.ERROR)
+
+
 @contextmanager
 def dagster_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     """The instance that keeps runs and materialisations."""
     os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
-    logging.getLogger("dagster").setLevel(logging.ERROR)
+    quiet_dagster()
     with dg.DagsterInstance.get() as instance:
         yield instance

@@ -86,7 +86,7 @@ def plan_recoveries(
         felt = reach(again, stages, frontiers[retailer])
         plans.append(
             Plan(
-                steps=tuple(_steps(felt, unedited, stages, closing, retailer)),
+                steps=tuple(steps_over(felt, unedited, stages, closing, retailer)),
                 triggers=tuple(sorted({item.reason for item in taken})),
                 days_changed=tuple(sorted(chosen)),
                 stores_changed=0,
@@ -107,10 +107,18 @@ def _days_of(tx: Transaction, stage: Stage, taken: Sequence[Standing], chosen: s
     return joined(found)
 
 
-def _steps(
+def steps_over(
     felt: dict[str, list[Days]], unedited: Sequence[date], stages: Sequence[Stage], closing: Closing, retailer: str
 ) -> list[Step]:
-    """Runs in order of the graph: neighbouring stages that share their days share their runs."""
+    """Runs in order of the graph: neighbouring stages that share their days share their runs.
+
+    Args:
+        felt: stage → days to compute, as `reach` gives them.
+        unedited: further days of which records are to be consolidated.
+        stages: declared stages in order of the graph.
+        closing: what ends the last run.
+        retailer: whose days.
+    """
     groups: list[tuple[list[Days], list[str]]] = []
     for stage in (stage for stage in stages if stage.name in felt):
         logs = [contract.name for contract in stage.writes]

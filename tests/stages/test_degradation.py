@@ -23,8 +23,8 @@ from mrs_assets.contracts.settings import ContextFeed, Settings
 from mrs_assets.contracts.stage import Stage
 from mrs_assets.definitions import build_definitions
 from mrs_assets.graph import STAGES
+from mrs_assets.in_process import QUIET
 from mrs_assets.partitions import range_tags
-from mrs_assets.tick import QUIET
 from mrs_resources.kernel import Provenance
 from tests.conftest import SteppingClock
 from tests.stories.test_one_anomaly import spike

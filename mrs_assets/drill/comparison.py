@@ -1,0 +1,138 @@
+"""Compares what two states say, dataset by dataset and row by row: content, not who wrote it and when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from mrs_assets.contracts.contract import Contract
+from mrs_assets.contracts.logs.catalogue import LOGS
+from mrs_assets.contracts.logs.model_registry import MODEL_REGISTRY
+from mrs_assets.contracts.scope import Scope
+from mrs_assets.contracts.views import VIEWS, View
+from mrs_assets.hydration.folds import FOLDS
+from mrs_resources.hydrator import Hydrator
+from mrs_resources.log_store import EVER, LogStore, Transaction
+
+COMPARED = tuple(log for log in LOGS if log.stage not in ("operations", "rereview") and log is not MODEL_REGISTRY)
+"""Logs whose live rows follow from the files that arrived and from the models in force."""
+
+EXAMPLES = 3
+"""Differing rows that a difference puts into words."""
+
+_NOT_CONTENT = {"known_at", *(name for log in LOGS for name in log.lineage)}
+_THERE = "there:"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How the rows found differ from those expected, in one dataset.
+
+    Attributes:
+        dataset: name of the log or view.
+        expected, found: rows on either side.
+        missing: keys that were expected and not found.
+        unexpected: keys that were found and not expected.
+        changed: keys on both sides whose rows are not the same.
+        examples: the first of these, by key, in words.
+    """
+
+    dataset: str
+    expected: int
+    found: int
+    missing: int = 0
+    unexpected: int = 0
+    changed: int = 0
+    examples: tuple[str, ...] = ()
+
+    @property
+    def is_none(self) -> bool:
+        """Whether both sides say the same."""
+        return not (self.missing or self.unexpected or self.changed)
+
+    @property
+    def coverage(self) -> float:
+        """Share of all keys, of either side, that both sides have; 1 where there are none."""
+        shared = self.expected - self.missing
+        return shared / every if (every := shared + self.missing + self.unexpected) else 1.0
+
+
+def difference(dataset: str, key: Sequence[str], expected: pl.DataFrame, found: pl.DataFrame) -> Difference:
+    """Compare two frames of the same columns, of which `key` identifies a row; NULL equals NULL."""
+    keys = list(key)
+    values = [name for name in expected.columns if name not in keys]
+    missing = expected.join(found, on=keys, how="anti", nulls_equal=True).sort(keys)
+    unexpected = found.join(expected, on=keys, how="anti", nulls_equal=True).sort(keys)
+    beside = found.rename({name: _THERE + name for name in values})
+    both = expected.join(beside, on=keys, how="inner", nulls_equal=True)
+    differs = [pl.col(name).ne_missing(pl.col(_THERE + name)) for name in values]
+    changed = (both.filter(pl.any_horizontal(differs)) if differs else both.clear()).sort(keys)
+    told = [
+        *(f"{_named(row, keys)} is missing" for row in missing.head(EXAMPLES).to_dicts()),
+        *(f"{_named(row, keys)} was not expected" for row in unexpected.head(EXAMPLES).to_dicts()),
+        *(f"{_named(row, keys)}: {_moved(row, values)}" for row in changed.head(EXAMPLES).to_dicts()),
+    ]
+    counts = (missing.height, unexpected.height, changed.height)
+    return Difference(dataset, expected.height, found.height, *counts, examples=tuple(told))
+
+
+def log_content(tx: Transaction, log: Contract, scope: Scope = EVER, run_id: str | None = None) -> pl.DataFrame:
+    """Live rows of a log without what says who wrote them and when."""
+    columns = dict.fromkeys(["retailer", "business_day", *log.hashed])
+    return tx.live(log, scope, run_id=run_id).select(list(columns))
+
+
+def view_content(tx: Transaction, view: View) -> pl.DataFrame:
+    """A view of the transaction's namespace, computed from the logs, without what says when it became known."""
+    rows = Hydrator(FOLDS).as_of(tx, view, None)
+    return rows.select(name for name in rows.columns if name not in _NOT_CONTENT)
+
+
+def shown_content(tx: Transaction, view: View) -> pl.DataFrame:
+    """A view as its table shows it, which is the namespace in force, in the columns of `view_content`."""
+    rows = Hydrator(FOLDS).current(tx, view)
+    return rows.select(name for name in rows.columns if name not in _NOT_CONTENT)
+
+
+def differences(
+    expected: LogStore, expected_run: str, found: LogStore, found_run: str, logs: Iterable[Contract] = COMPARED
+) -> Iterator[Difference]:
+    """Compare the live state of a run in one warehouse with that of a run in another, one dataset at a time.
+
+    A view is taken from its table where the run is the one in force, so that what readers see is what is compared.
+
+    Args:
+        expected: the warehouse that is right by definition.
+        expected_run: its namespace.
+        found: the warehouse that is to be like it.
+        found_run: its namespace.
+        logs: logs to compare; both views are compared always.
+    """
+    for log in logs:
+        sides = []
+        for store, run_id in ((expected, expected_run), (found, found_run)):
+            with store.transaction() as tx:
+                sides.append(log_content(tx, log, run_id=run_id))
+        yield difference(log.name, log.key, *sides)
+    for view in VIEWS:
+        sides = [_view_of(store, view, run_id) for store, run_id in ((expected, expected_run), (found, found_run))]
+        yield difference(view.name, [view.key], *sides)
+
+
+def _view_of(store: LogStore, view: View, run_id: str) -> pl.DataFrame:
+    with store.transaction() as tx:
+        if tx.run_id == run_id:
+            return shown_content(tx, view)
+        tx.run_id = run_id
+        return view_content(tx, view)
+
+
+def _named(row: dict[str, object], keys: Sequence[str]) -> str:
+    return " ".join(str(row[name]) for name in keys)
+
+
+def _moved(row: dict[str, object], values: Sequence[str]) -> str:
+    moved = [name for name in values if row[name] != row[_THERE + name]]
+    return ", ".join(f"{name} {row[name]!r} → {row[_THERE + name]!r}" for name in moved[:EXAMPLES])

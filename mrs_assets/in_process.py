@@ -1,0 +1,80 @@
+"""Runs assets of the graph in this process, one run after the other, and says what came of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from mrs_assets.planning.intake import record_planned
+from mrs_assets.planning.plan import Plan
+from mrs_assets.planning.run_tags import step_tags
+from mrs_resources.warehouse import Warehouse
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""Run configuration under which Dagster keeps its events to the instance."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What one run did.
+
+    Attributes:
+        success: whether it is green.
+        checks: every check's result.
+        failed: assets that failed, with their error.
+        appended: rows appended, per log.
+    """
+
+    success: bool
+    checks: tuple[dg.AssetCheckEvaluation, ...]
+    failed: tuple[str, ...]
+    appended: Mapping[str, int]
+
+
+def listed(check: dg.AssetCheckEvaluation, name: str) -> tuple[str, ...]:
+    """A list in a check's metadata; nothing where the check does not tell it."""
+    told = check.metadata.get(name)
+    return tuple(map(str, told.value)) if told is not None and isinstance(told.value, list) else ()
+
+
+class GraphRunner:
+    """Runs assets on one instance.
+
+    Attributes:
+        warehouse: where their rows go.
+    """
+
+    def __init__(self, definitions: dg.Definitions, warehouse: Warehouse, instance: dg.DagsterInstance) -> None:
+        self.warehouse = warehouse
+        self._instance = instance
+        self._job = definitions.resolve_implicit_global_asset_job_def()
+
+    def run(self, assets: Sequence[str], tags: Mapping[str, str]) -> Ran:
+        """Materialise some assets; a failure is in the result."""
+        run = self._job.execute_in_process(
+            instance=self._instance,
+            asset_selection=[dg.AssetKey(name) for name in assets],
+            tags=dict(tags),
+            raise_on_error=False,
+            run_config=QUIET,
+        )
+        failed = []
+        for event in run.get_step_failure_events():
+            error = event.step_failure_data.error
+            cause = (error.cause or error) if error else None
+            failed.append(f"{event.step_key}: {cause.message.strip() if cause else 'failed'}")
+        with self.warehouse.store.transaction() as tx:
+            appended = tx.written_by(run.run_id)
+        return Ran(run.success, tuple(run.get_asset_check_evaluations()), tuple(failed), appended)
+
+    def carry_out(self, plan: Plan) -> list[Ran]:
+        """Record a plan and run its steps, as far as they succeed."""
+        record_planned(self.warehouse, plan)
+        done: list[Ran] = []
+        for number, step in enumerate(plan.steps):
+            done.append(self.run(step.assets, step_tags(plan, number)))
+            if not done[-1].success:
+                break
+        return done
