@@ -22,7 +22,9 @@ COMPARED = tuple(log for log in LOGS if log.stage not in ("operations", "rerevie
 EXAMPLES = 3
 """Differing rows that a difference puts into words."""
 
-_NOT_CONTENT = {"known_at", *(name for log in LOGS for name in log.lineage)}
+_NOT_CONTENT = {"known_at", "group_supersedes", *(name for log in LOGS for name in log.lineage)}
+"""Columns of views that tell when something became known and what was said before: history, as lineage is of logs."""
+
 _THERE = "there:"
 
 

@@ -44,8 +44,10 @@ def _drill_lines(result: DrillResult) -> Iterator[str]:
     what = f"`{exercise.point.want}`, which `{exercise.point.stage.name}` wants, was taken away"
     if exercise.point.want is None:
         what = f"`{exercise.point.stage.name}` was made to fail"
-    yield f"On {result.began_at:%Y-%m-%d %H:%M} UTC {what} for {exercise.retailer}, {_days(len(days))} with reports, "
-    yield f"{days[0]} to {days[-1]}. Rows that go without it say `{exercise.point.reason}`. Then it was given back."
+    yield (
+        f"On {result.began_at:%Y-%m-%d %H:%M} UTC {what} for {exercise.retailer}, {_days(len(days))} with reports, "
+        f"{days[0]} to {days[-1]}. Rows that go without it say `{exercise.point.reason}`. Then it was given back."
+    )
     yield from _table("While it was gone", result.degraded)
     yield from _table("After it was back", result.healed)
     if result.restored:
@@ -57,9 +59,11 @@ def _drill_lines(result: DrillResult) -> Iterator[str]:
 def _rehearsal_lines(result: RehearsalResult) -> Iterator[str]:
     yield f"# Rehearsal of {result.run_id}: {'equal' if result.passed else 'DIFFERENT'}"
     yield ""
-    yield f"On {result.began_at:%Y-%m-%d %H:%M} UTC {result.run_id}, published up to {result.known_at}, was built "
-    yield f"again from {result.files} archived files in {result.ticks} ticks, in the order in which they were "
-    yield f"admitted, and {_days(result.closed_days)} that the run had closed without a file."
+    yield (
+        f"On {result.began_at:%Y-%m-%d %H:%M} UTC {result.run_id}, published up to {result.known_at}, was built again "
+        f"from {result.files} archived files in {result.ticks} ticks, in the order in which they were admitted, and "
+        f"{_days(result.closed_days)} that the run had closed without a file."
+    )
     yield ""
     yield f"- Coverage: {result.coverage:.2%} of all keys are on both sides."
     yield f"- Idempotency: one more tick appended {result.appended_again} rows."
