@@ -49,7 +49,9 @@ def compute(inputs: Inputs) -> Frames:
     state = _state(past, evidence.grid)
     lives.resume(state)
     ticks = list(lives.run(state))
-    return _frames(evidence, str(inputs.scope.retailer), ticks) if ticks else NOTHING
+    if not ticks:
+        return NOTHING
+    return _frames(evidence, str(inputs.scope.retailer), ticks, _reasons(inputs["series"], inputs["baseline"]))
 
 
 def _newest_rows(past: pl.DataFrame) -> pl.DataFrame:
@@ -100,7 +102,17 @@ def _microseconds(instants: pl.Series) -> Ints:
     return instants.to_physical().to_numpy().astype(np.int64)
 
 
-def _frames(evidence: Evidence, retailer: str, ticks: list[Tick]) -> Frames:
+def _reasons(*computed_from: pl.DataFrame) -> pl.DataFrame:
+    """What the rows that reports are computed from had to do without: store_id, sku, ts, degraded_reasons."""
+    degraded = pl.concat(
+        rows.filter("is_degraded").select(*SERIES, "ts", "degraded_reasons").explode("degraded_reasons")
+        for rows in computed_from
+    )
+    return degraded.group_by(*SERIES, "ts").agg(pl.col("degraded_reasons").unique().sort())
+
+
+def _frames(evidence: Evidence, retailer: str, ticks: list[Tick], without: pl.DataFrame) -> Frames:
+    """The rows of both logs; one whose newest interval rests on degraded rows says why."""
     axis = evidence.grid.axis
     row = np.concatenate([np.full(len(tick.column), tick.row) for tick in ticks])
     column, direction, onset, start, last, outcome = (
@@ -114,6 +126,7 @@ def _frames(evidence: Evidence, retailer: str, ticks: list[Tick]) -> Frames:
             retailer=pl.lit(retailer),
             business_day=as_days(axis.day[row]),
             tick=as_instants(axis.ends[row]),
+            ts=as_instants(axis.ts[row]),
             first_detected_from=as_instants(onset),
             window_start=as_instants(axis.ts[start]),
             last_anomalous_at=as_instants(axis.ends[last]),
@@ -124,11 +137,14 @@ def _frames(evidence: Evidence, retailer: str, ticks: list[Tick]) -> Frames:
         )
         .with_columns(ended=pl.col("resolution_reason") != "")
         .with_columns(window_end=pl.when("ended").then("last_anomalous_at"))
+        .join(without, on=[*SERIES, "ts"], how="left")
+        .with_columns(pl.col("degraded_reasons").fill_null(pl.lit([], dtype=pl.List(pl.String))))
+        .with_columns(is_degraded=pl.col("degraded_reasons").list.len() > 0)
     )
     rows = _identified(rows).sort("report_id", "tick")
     closure = ("retailer", "business_day", "report_id", *SERIES, "window_end", "resolution_reason")
     return {
-        DETECTED.name: rows.drop("ended", "resolution_reason"),
+        DETECTED.name: rows.drop("ts", "ended", "resolution_reason"),
         ENDED.name: rows.filter("ended").select(*closure, event_status=pl.lit("ended")),
     }
 
@@ -167,5 +183,6 @@ DETECTION_STAGE = Stage(
         "past": Input(DETECTED, days_before=LOOKBACK, past_only=True),
     },
     picture=most_telling_picture,
+    code_version="2",
     description="Reports: anomalies that keep their identity from the first tick that raises them to their end.",
 )

@@ -183,6 +183,7 @@ def test_a_want_that_is_taken_away_flags_the_rows_that_wanted_it(stage: Stage, h
     assert checks["ran_on_all_inputs"].metadata["missing_inputs"].value == [wants[0]]
     assert_every_report_is_there(healthy)
     assert_flagged(healthy.world.live(stage.writes[0]), stage.wants[wants[0]].reason)
+    assert_flagged(healthy.world.live(FINALISED), stage.wants[wants[0]].reason)
     for want in wants:
         actions: list[FaultAction] = (
             ["drop"] if stage.wants[want].model else ["drop", "raise"]
