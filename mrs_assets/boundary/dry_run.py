@@ -5,7 +5,7 @@ It is a property of a run, not of a system: a run tag cannot be left on by mista
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import polars as pl
@@ -29,26 +29,19 @@ def for_run(warehouse: Warehouse, tags: Mapping[str, str]) -> Warehouse:
     return replace(warehouse, keeps=False) if dry else warehouse
 
 
-def few_stores(sizes: Iterable[tuple[str, int]], rows: int = DRY_RUN_ROWS) -> tuple[str, ...]:
-    """The first stores that have so many rows together: what has to be read to find as many."""
-    chosen: list[str] = []
-    for store, size in sizes:
-        if rows <= 0:
-            break
-        chosen.append(store)
-        rows -= size
-    return tuple(chosen)
-
-
 def few_series(stage: Stage, inputs: Inputs, rows: int = DRY_RUN_ROWS) -> Inputs:
     """The inputs of whole series in order of their key, as many as leave no need more than so many rows.
 
     Part of a series would look like one that broke off. Only where the first is longer than that, its newest rows are
-    taken. Inputs that do not speak of single series stay whole.
+    taken. Where a stage answers for reports, series without one are passed over. Inputs that do not speak of single
+    series stay whole.
     """
     needs = needs_by_series(stage)
     counts = pl.concat([inputs[name].group_by(SERIES).len() for name in needs])
     sizes = counts.group_by(SERIES).agg(pl.col("len").max()).sort(SERIES)
+    if stage.answers is not None:
+        within = pl.col("business_day").is_between(inputs.scope.first_day, inputs.scope.last_day)
+        sizes = sizes.join(inputs[stage.answers].filter(within), on=SERIES, how="semi", maintain_order="left")
     whole = sizes.filter(pl.col("len").cum_sum() <= rows)
     chosen = whole if whole.height else sizes.head(1)
     wants = [name for name, want in stage.wants.items() if want.log is not None and _by_series(want.log.contract)]

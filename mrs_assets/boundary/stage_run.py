@@ -13,7 +13,7 @@ from itertools import islice
 
 from mrs_assets.boundary.computing import Computed, Computer
 from mrs_assets.boundary.degrading import degrade
-from mrs_assets.boundary.dry_run import few_series, few_stores, needs_by_series
+from mrs_assets.boundary.dry_run import few_series, needs_by_series
 from mrs_assets.boundary.reading import InputReader, WantFailed, input_scope
 from mrs_assets.contracts.errors import MrsError
 from mrs_assets.contracts.scope import Scope
@@ -121,8 +121,6 @@ class StageRunner:
         with self._store.transaction() as tx:
             spans = reader.spans(tx, stage, scope)
             groups = _groups_of_stores(tx, stage, scope) if stage.span == "store" else [scope.stores]
-            if self._dry_run:
-                groups = [few_stores(_rows_per_store(tx, stage, scope))]
         for stores in groups:
             yield from (replace(span, stores=stores) for span in spans)
 

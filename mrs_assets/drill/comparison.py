@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.logs.catalogue import LOGS
+from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.logs.model_registry import MODEL_REGISTRY
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.views import VIEWS, View
@@ -27,6 +28,11 @@ _NOT_CONTENT = {"known_at", "group_supersedes", *(name for log in LOGS for name 
 
 _THERE = "there:"
 
+WITHDRAWN = (pl.col("resolution_reason") == "data correction").fill_null(value=False)
+"""Which records are of a report or event that was once believed in and is no longer true."""
+
+_WITH_FORMER_BELIEFS = frozenset({FINALISED.name, *(view.name for view in VIEWS)})
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -39,6 +45,8 @@ class Difference:
         unexpected: keys that were found and not expected.
         changed: keys on both sides whose rows are not the same.
         examples: the first of these, by key, in words.
+        former: records of what was withdrawn that only one side has or that differ; counted nowhere else. They keep
+            what was believed for a while, so that they tell the history of a state and not what it says now.
     """
 
     dataset: str
@@ -48,6 +56,7 @@ class Difference:
     unexpected: int = 0
     changed: int = 0
     examples: tuple[str, ...] = ()
+    former: int = 0
 
     @property
     def is_none(self) -> bool:
@@ -63,6 +72,15 @@ class Difference:
 
 def difference(dataset: str, key: Sequence[str], expected: pl.DataFrame, found: pl.DataFrame) -> Difference:
     """Compare two frames of the same columns, of which `key` identifies a row; NULL equals NULL."""
+    if dataset in _WITH_FORMER_BELIEFS:
+        before, after = expected.filter(WITHDRAWN), found.filter(WITHDRAWN)
+        former = _difference(dataset, key, before, after)
+        now = _difference(dataset, key, expected.filter(~WITHDRAWN), found.filter(~WITHDRAWN))
+        return replace(now, former=former.missing + former.unexpected + former.changed)
+    return _difference(dataset, key, expected, found)
+
+
+def _difference(dataset: str, key: Sequence[str], expected: pl.DataFrame, found: pl.DataFrame) -> Difference:
     keys = list(key)
     values = [name for name in expected.columns if name not in keys]
     missing = expected.join(found, on=keys, how="anti", nulls_equal=True).sort(keys)

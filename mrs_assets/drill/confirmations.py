@@ -13,7 +13,7 @@ from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.views import MINORITY_REPORTS, VIEWS
-from mrs_assets.drill.comparison import Difference, difference, log_content, shown_content
+from mrs_assets.drill.comparison import WITHDRAWN, Difference, difference, log_content, shown_content
 from mrs_assets.drill.points import Exercise, Point
 from mrs_assets.graph import CLOSING, STAGES
 from mrs_assets.in_process import Ran, listed
@@ -25,7 +25,6 @@ from mrs_resources.log_store import EVER, Transaction
 from mrs_resources.model_store import ModelStore
 
 NOBODY = Provenance("drill", "0")
-_WITHDRAWN = pl.col("resolution_reason") == "data correction"
 
 
 @dataclass(frozen=True)
@@ -135,23 +134,13 @@ def healed(
 def as_before(before: Observed, now: Observed) -> Iterator[Confirmation]:
     """Every log and view says what it said, row for row.
 
-    A report that was raised only while the input was gone leaves its record, which says that it was never real.
+    A report that was raised only while the input was gone leaves a record that says that it was withdrawn.
     """
-    records, shown = FINALISED.name, MINORITY_REPORTS.name
-    raised = now.logs[records].join(before.logs[records], on="report_id", how="anti").filter(_WITHDRAWN)
-    phantom = pl.col("report_id").is_in(raised["report_id"].implode())
     keys = {log.name: log.key for stage in STAGES for log in stage.writes} | {FINALISED.name: FINALISED.key}
-    changes = [
-        difference(name, keys[name], rows, now.logs[name].filter(~phantom) if name == records else now.logs[name])
-        for name, rows in before.logs.items()
-    ]
+    changes = [difference(name, keys[name], rows, now.logs[name]) for name, rows in before.logs.items()]
     yield Confirmation("Every log says what it said, row for row", _summed(changes, "logs"), _same(changes))
-    views = {name: rows.filter(~phantom) if name == shown else rows for name, rows in now.views.items()}
-    changes = [difference(view.name, [view.key], before.views[view.name], views[view.name]) for view in VIEWS]
+    changes = [difference(view.name, [view.key], before.views[view.name], now.views[view.name]) for view in VIEWS]
     yield Confirmation("Every view shows what it showed, row for row", _summed(changes, "views"), _same(changes))
-    if raised.height:
-        told = f"{raised.height}, all ended by data correction"
-        yield Confirmation("Reports raised only meanwhile are withdrawn", told, holds=True)
 
 
 def _green(runs: Sequence[Ran]) -> Confirmation:
@@ -178,8 +167,8 @@ def _told_by_its_check(point: Point, runs: Sequence[Ran]) -> Confirmation:
 def _every_report_shown(before: Observed, now: Observed) -> Confirmation:
     shown, was = now.views[MINORITY_REPORTS.name], before.views[MINORITY_REPORTS.name]
     gone = was.join(shown, on="report_id", how="anti")
-    known = was.filter(_WITHDRAWN.fill_null(value=False))["report_id"]
-    withdrawn = shown.filter(_WITHDRAWN, ~pl.col("report_id").is_in(known.implode())).height
+    known = was.filter(WITHDRAWN)["report_id"]
+    withdrawn = shown.filter(WITHDRAWN, ~pl.col("report_id").is_in(known.implode())).height
     told = f"{was.height - gone.height} of {was.height}" + (f", {withdrawn} of them withdrawn" if withdrawn else "")
     return Confirmation("Every report is still shown", told, gone.is_empty())
 
@@ -219,6 +208,8 @@ def _summed(changes: Sequence[Difference], datasets: str) -> str:
     rows = sum(change.expected for change in changes)
     worst = next((change for change in changes if not change.is_none), None)
     said = f"; {worst.dataset}: {_told(worst)}; {worst.examples[0]}" if worst else ""
+    former = sum(change.former for change in changes)
+    said += f"; {former} records of what was withdrawn again" if former else ""
     return f"{len(changes)} {datasets}, {rows} rows, {sum(not c.is_none for c in changes)} differ{said}"
 
 

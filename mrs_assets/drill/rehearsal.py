@@ -121,6 +121,11 @@ def _rebuild_and_compare(
     result.differences.extend(differences(built, shadow.run_id, told_by, result.run_id))
     if lost:
         result.notes.append(f"{lost} files that the run admitted are not in the archive any more.")
+    if former := sum(change.former for change in result.differences):
+        result.notes.append(
+            f"{former} records of withdrawn reports and events differ; that is history: they keep what was believed "
+            "for a while, as on a degraded day, and a rebuild does not come to believe it."
+        )
     with told_by.transaction() as tx, built.transaction() as again:
         older = written_with(tx, result.run_id) - written_with(again, shadow.run_id)
     if older:
