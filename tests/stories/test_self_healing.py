@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import polars as pl
 import pytest
 
@@ -20,6 +21,7 @@ from mrs_assets.contracts.resilience import Fault
 from mrs_assets.contracts.settings import ContextFeed, Settings
 from mrs_assets.graph import CLOSING, STAGES
 from mrs_assets.planning.recovery import Recovery, recovery
+from mrs_assets.planning.run_tags import PLAN_TAG
 from mrs_assets.standing_check import nothing_unseen
 from tests.conftest import SteppingClock
 from tests.stories.test_one_anomaly import spike
@@ -55,6 +57,12 @@ def send_promotion(world: World) -> None:
 
 def look(world: World) -> Recovery:
     return recovery(world.warehouse, world.settings, STAGES, CLOSING, ())
+
+
+def asked_by_the_sensor(world: World) -> list[dg.RunRequest]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = dg.build_sensor_context(instance=instance, resources={"warehouse": world.warehouse})
+        return list(world.definitions.resolve_sensor_def("recovery").evaluate_tick(context).run_requests or ())
 
 
 def contents(world: World) -> Mapping[str, pl.DataFrame]:
@@ -98,6 +106,9 @@ def test_a_stage_that_failed_is_mended_by_the_next_tick(
     assert plan.steps[0].scope.first_day == first, "only days with reports are computed again"
     assert CLUSTERED.name in plan.steps[0].assets
     assert DETECTED.name not in plan.assets
+    (asked,) = asked_by_the_sensor(mended)
+    assert {key.to_user_string() for key in asked.asset_selection or ()} == set(plan.steps[0].assets)
+    assert asked.tags[PLAN_TAG] == plan.plan_id
     before = mended.live(CLUSTERED)
     mended.tick()
     assert (mended.live(CLUSTERED)["version"] > before["version"]).all(), "undegraded rows are new versions"

@@ -1,0 +1,109 @@
+"""A model in force that is gone, damaged or does not load: the heuristic answers, says so, and is replaced."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from mrs_assets.contracts.logs.baseline import BASELINE
+from mrs_assets.contracts.logs.detected import DETECTED
+from mrs_assets.contracts.resilience import Fault
+from mrs_assets.contracts.settings import Settings
+from mrs_assets.detection.baseline_stage import MODEL
+from tests.conftest import SteppingClock
+from tests.stories.test_one_anomaly import spike
+from tests.world import FIRST_DAY, World, daily_sales, settings_for
+
+DAYS, LEARNT = 122, 116
+SALES = daily_sales(DAYS, change=spike, skus=("milk", "bread", "eggs", "tea", *(f"sku-{n}" for n in range(16))))
+"""Enough series to learn from."""
+SINCE = FIRST_DAY + timedelta(days=LEARNT)
+
+
+def world_at(home: Path, *faults: Fault) -> World:
+    said = {"environment": "staging", "retries": {"attempts": 1}, "faults": faults}
+    return World(home, Settings.model_validate(settings_for(home).model_dump() | said))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a model in force, trained on all but the last days, which wait in the inbox."""
+    world = world_at(tmp_path_factory.mktemp("trained"))
+    world.send(SALES.filter(pl.col("ts") < SINCE))
+    world.tick()
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = world.definitions.resolve_implicit_global_asset_job_def()
+        config = {"ops": {MODEL: {"config": {"approved_by": "ada"}}}}
+        assert job.execute_in_process(
+            instance=instance, asset_selection=[dg.AssetKey(MODEL)], run_config=config
+        ).success
+    world.send(SALES.filter(pl.col("ts") >= SINCE), "later.csv")
+    return world.home
+
+
+def later(home: Path, hours: float, *faults: Fault) -> World:
+    world = world_at(home, *faults)
+    assert isinstance(world.clock, SteppingClock)
+    world.clock.now += timedelta(hours=hours)
+    return world
+
+
+def of_the_last_days(world: World) -> tuple[pl.DataFrame, pl.DataFrame]:
+    return tuple(world.content(log).filter(pl.col("business_day") >= SINCE) for log in (BASELINE, DETECTED))  # type: ignore[return-value]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[pl.DataFrame, pl.DataFrame]:
+    home = tmp_path_factory.mktemp("undisturbed")
+    shutil.copytree(trained, home, symlinks=True, dirs_exist_ok=True)
+    world = later(home, 1)
+    world.tick()
+    expected, reports = of_the_last_days(world)
+    assert expected["baseline_source"].unique().to_list() == ["model"]
+    assert reports.height > 0
+    return expected, reports
+
+
+def gone(artefact: Path) -> None:
+    artefact.unlink()
+
+
+def damaged(artefact: Path) -> None:
+    artefact.write_bytes(artefact.read_bytes()[:-7])
+
+
+def left_alone(_artefact: Path) -> None:
+    """Whole; loading it fails on purpose."""
+
+
+@pytest.mark.parametrize("harm", [gone, damaged, left_alone], ids=lambda f: f.__name__)
+def test_the_heuristic_answers_until_the_model_is_back(
+    harm: Callable[[Path], None],
+    trained: Path,
+    undisturbed: tuple[pl.DataFrame, pl.DataFrame],
+    tmp_path: Path,
+) -> None:
+    shutil.copytree(trained, tmp_path, symlinks=True, dirs_exist_ok=True)
+    (artefact,) = [path for path in (tmp_path / "models").rglob("*") if path.is_file()]
+    whole = artefact.read_bytes()
+    harm(artefact)
+    raising = [Fault(point=f"{BASELINE.name}.baseline_model", action="raise")] if harm is left_alone else []
+    world = later(tmp_path, 1, *raising)
+    world.tick()
+    expected, reports = of_the_last_days(world)
+    assert expected["degraded_reasons"].list.contains("baseline_down").all()
+    assert expected["baseline_source"].ne_missing("model").all()
+    assert reports.height > 0
+    assert reports["degraded_reasons"].list.contains("baseline_down").all(), "a report says what its numbers rest on"
+    assert not world.live(BASELINE).filter(pl.col("business_day") < SINCE)["is_degraded"].any()
+    artefact.write_bytes(whole)
+    mended = later(tmp_path, 6)
+    mended.tick()
+    for now, then in zip(of_the_last_days(mended), undisturbed, strict=True):
+        assert now.equals(then)
