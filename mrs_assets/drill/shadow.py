@@ -102,7 +102,7 @@ class Shadow:
     def __init__(self, home: Path, run_id: str, real: Warehouse, settings: Settings, build: Build) -> None:
         self._clock = RepeatedClock()
         self._real = real
-        self._settings = settings.model_copy(update={"home": home})
+        self._settings = settings.model_copy(update={"home": home, "faults": ()})
         self.warehouse = Warehouse(home, self._clock)
         self.run_id = f"shadow-{run_id}"
         self._definitions = build(self._settings, self.warehouse)
