@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from mrs_assets.contracts.logs.context import PROMOTIONS
+from mrs_assets.contracts.feeds.promotions import PROMOTIONS
 from mrs_assets.contracts.views import MINORITY_REPORTS
 from mrs_assets.drill.comparison import difference
 from tests.examples import example_rows
