@@ -22,6 +22,16 @@ from mrs_resources.retrying import is_transient
 State = Literal["closed", "open", "half_open"]
 
 
+def stage_breaker(stage: str) -> str:
+    """Name of the breaker of a stage that computes apart."""
+    return f"stage:{stage}"
+
+
+def model_breaker(model: str) -> str:
+    """Name of the breaker of a model's artefact."""
+    return f"model:{model}"
+
+
 def feed_breaker(feed: str, retailer: str) -> str:
     """Name of the breaker of one retailer's files of one optional feed."""
     return f"feed:{feed}:{retailer}"
@@ -91,6 +101,14 @@ def fold(name: str, outcomes: Sequence[Outcome], now: datetime, policy: Breakers
 def breaker(tx: Transaction, name: str, policy: Breakers) -> Breaker:
     """A breaker as it is at the transaction's instant."""
     return next(iter(breakers(tx, policy, name)), Breaker(name))
+
+
+def approach(tx: Transaction, name: str, policy: Breakers, provenance: Provenance) -> Breaker:
+    """A breaker as it is, for whoever is about to try: where one may, this is the one, and nobody else does."""
+    known = breaker(tx, name, policy)
+    if known.state == "half_open":
+        note_probe(tx, name, provenance)
+    return known
 
 
 def breakers(tx: Transaction, policy: Breakers, name: str | None = None) -> list[Breaker]:

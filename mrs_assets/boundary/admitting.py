@@ -17,7 +17,7 @@ from mrs_assets.contracts.feeds import FEED_DECLARATIONS
 from mrs_assets.contracts.settings import Settings
 from mrs_resources.admission import Admitted, admit, pending_arrivals
 from mrs_resources.archive import Arrival
-from mrs_resources.breaker import Breaker, breaker, feed_breaker, note_failure, note_probe, note_success
+from mrs_resources.breaker import approach, feed_breaker, note_failure, note_success
 from mrs_resources.isolation import WORKER
 from mrs_resources.kernel import Provenance
 from mrs_resources.retrying import with_retries
@@ -79,7 +79,8 @@ def _admit_apart(
 ) -> None:
     """Admit the files of one retailer, none after one that failed: a later file corrects an earlier one."""
     retailer = arrivals[0].retailer
-    known = _tried(warehouse, settings, feed_breaker(arrivals[0].feed, retailer), provenance)
+    with warehouse.store.transaction() as tx:
+        known = approach(tx, feed_breaker(arrivals[0].feed, retailer), settings.breakers, provenance)
     if known.state == "open":
         done.left_alone.append(retailer)
         return
@@ -100,14 +101,6 @@ def _admit_apart(
             return
     with warehouse.store.transaction() as tx:
         note_success(tx, known, provenance)
-
-
-def _tried(warehouse: Warehouse, settings: Settings, name: str, provenance: Provenance) -> Breaker:
-    with warehouse.store.transaction() as tx:
-        known = breaker(tx, name, settings.breakers)
-        if known.state == "half_open":
-            note_probe(tx, name, provenance)
-        return known
 
 
 def admit_here(home: Path, now: datetime, arrival: Arrival, settings: Settings, provenance: Provenance) -> Admitted:

@@ -11,7 +11,7 @@ from mrs_assets.boundary.faults import asked_at, strike
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.stage import Input, Inputs, Model, Stage, Want
-from mrs_resources.breaker import breaker, note_failure, note_probe, note_success
+from mrs_resources.breaker import approach, model_breaker, note_failure, note_success
 from mrs_resources.kernel import Provenance
 from mrs_resources.liveness import down_from, is_configured
 from mrs_resources.log_store import Transaction
@@ -91,11 +91,9 @@ class InputReader:
     def _model(self, tx: Transaction, point: str, want: Want, version: dict[str, object]) -> Model | None:
         """A model's artefact, unless it cannot be loaded or has failed too often to be tried now."""
         assert want.load is not None
-        known = breaker(tx, f"model:{want.model}", self._settings.breakers)
+        known = approach(tx, model_breaker(str(want.model)), self._settings.breakers, self.provenance)
         if known.state == "open":
             return None
-        if known.state == "half_open":
-            note_probe(tx, known.name, self.provenance)
         try:
             strike(self._settings, point)
             artefact = want.load(self._models.read(str(version["artefact_hash"])))

@@ -19,7 +19,7 @@ from mrs_assets.contracts.errors import MrsError
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.stage import Inputs, Stage
-from mrs_resources.breaker import Breaker, breaker, note_failure, note_probe, note_success
+from mrs_resources.breaker import Breaker, approach, breaker, note_failure, note_success, stage_breaker
 from mrs_resources.kernel import Appended, Provenance
 from mrs_resources.log_store import LogStore, Transaction
 from mrs_resources.model_store import ModelStore
@@ -134,7 +134,7 @@ class StageRunner:
                 if tx.newest_write(*logs) == seen:
                     return self._finish(tx, stage, scope, computed, known, reader.provenance), computed
         with self._store.transaction() as tx:
-            known = breaker(tx, _breaker_name(stage), self._settings.breakers)
+            known = breaker(tx, stage_breaker(stage.name), self._settings.breakers)
             computed = self._compute(stage, self._inputs(tx, stage, scope, reader), known)
             return self._finish(tx, stage, scope, computed, known, reader.provenance), computed
 
@@ -145,9 +145,7 @@ class StageRunner:
         while True:
             try:
                 with self._store.transaction() as tx:
-                    known = breaker(tx, _breaker_name(stage), self._settings.breakers)
-                    if known.state == "half_open":
-                        note_probe(tx, known.name, reader.provenance)
+                    known = approach(tx, stage_breaker(stage.name), self._settings.breakers, reader.provenance)
                     return self._inputs(tx, stage, scope, reader, withheld), tx.newest_write(*logs), known
             except WantFailed as error:
                 withheld |= {error.want}
@@ -204,10 +202,6 @@ def _add(done: StageRun, stage: Stage, appended: dict[str, Appended], computed: 
     done.first_unexpected = done.first_unexpected or computed.answers.first
     if stage.picture and done.picture is None and not computed.down:
         done.picture = stage.picture(computed.inputs, computed.answers.frames)
-
-
-def _breaker_name(stage: Stage) -> str:
-    return f"stage:{stage.name}"
 
 
 def _groups_of_stores(tx: Transaction, stage: Stage, scope: Scope) -> list[tuple[str, ...] | None]:

@@ -14,7 +14,7 @@ from mrs_assets.contracts.logs.operations import REPLAY_PLANS
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.stage import Input, Stage, Want
 from mrs_assets.planning.plan import Closing
-from mrs_resources.breaker import Breaker, breakers
+from mrs_resources.breaker import Breaker, breakers, model_breaker, stage_breaker
 from mrs_resources.liveness import down_from
 from mrs_resources.log_store import Transaction
 from mrs_resources.model_store import active_model
@@ -70,7 +70,7 @@ def standing_list(tx: Transaction, settings: Settings, stages: Sequence[Stage], 
 
 @dataclass
 class _Causes:
-    """What is known of the causes at one instant."""
+    """What is known of the causes at one instant, each asked of the logs once and not for every day."""
 
     tx: Transaction
     settings: Settings
@@ -78,6 +78,8 @@ class _Causes:
     breakers: dict[str, Breaker] = field(init=False)
     tried: dict[tuple[str, str, str], list[datetime]] = field(init=False)
     written: dict[str, datetime | None] = field(default_factory=dict)
+    down: dict[tuple[str, str | None], date] = field(default_factory=dict)
+    in_force: dict[str, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.breakers = {known.name: known for known in breakers(self.tx, self.settings.breakers)}
@@ -103,14 +105,14 @@ class _Causes:
         if stage is None:
             return None, None
         if want is None:
-            return self._left_alone(f"stage:{stage.name}")
+            return self._left_alone(stage_breaker(stage.name))
         if want.log is not None:
             whose = None if stage.span == "everything" else retailer
             there = self._is_there(want.log, whose, retailer, reason, day)
             return (None if there else want.log.contract.name), None
-        if active_model(self.tx, str(want.model)) is None:
+        if not self._in_force(str(want.model)):
             return f"a version of {want.model}", None
-        return self._left_alone(f"model:{want.model}")
+        return self._left_alone(model_breaker(str(want.model)))
 
     def _again_from(self, want: Want | None, retailer: str, reason: str, day: date, written_at: datetime) -> datetime:
         """When a day may be computed again: at once where its input was written since, else after a pause.
@@ -139,10 +141,20 @@ class _Causes:
     def _is_there(self, wanted: Input, whose: str | None, retailer: str, reason: str, day: date) -> bool:
         upstream = self.degraded.get(wanted.contract.name)
         if upstream is None:
-            return day < down_from(self.tx, wanted.contract, self.settings, whose)
+            return day < self._down_from(wanted.contract, whose)
         first, last = day - timedelta(days=wanted.days_before), day + timedelta(days=wanted.days_after)
         near = pl.col("business_day").is_between(first, last) & (pl.col("retailer") == retailer)
         return upstream.filter(near & (pl.col("reason") == reason)).is_empty()
+
+    def _down_from(self, contract: Contract, whose: str | None) -> date:
+        if (contract.name, whose) not in self.down:
+            self.down[contract.name, whose] = down_from(self.tx, contract, self.settings, whose)
+        return self.down[contract.name, whose]
+
+    def _in_force(self, model: str) -> bool:
+        if model not in self.in_force:
+            self.in_force[model] = active_model(self.tx, model) is not None
+        return self.in_force[model]
 
 
 def _grouped(

@@ -3,6 +3,7 @@
 from mrs_assets.contracts.columns import Instant, Texts, name, optional, required
 from mrs_assets.contracts.contract import Contract, Rows
 from mrs_assets.contracts.feed import AdmissionRule, FeedColumn, FeedContract, Target
+from mrs_assets.contracts.feeds.places import PLACE_RULES
 from mrs_assets.contracts.feeds.spans import span_rules
 
 SIGNAL_TYPES = ("weather", "competitor", "social", "operational", "holiday", "price", "other")
@@ -52,16 +53,7 @@ CONTEXTUAL_EVENTS_FEED = FeedContract(
     days_ahead=366,
     rules=(
         *span_rules("starts_at", "ends_at"),
-        AdmissionRule(
-            "latitude_out_of_range",
-            "latitude NOT BETWEEN -90 AND 90",
-            "latitude is outside of -90 to 90: send degrees.",
-        ),
-        AdmissionRule(
-            "longitude_out_of_range",
-            "longitude NOT BETWEEN -180 AND 180",
-            "longitude is outside of -180 to 180: send degrees.",
-        ),
+        *PLACE_RULES,
         AdmissionRule("negative_radius", "radius_km < 0", "radius_km is negative: send the distance reached."),
     ),
 )

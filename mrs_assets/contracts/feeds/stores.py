@@ -9,6 +9,7 @@ import polars as pl
 from mrs_assets.contracts.columns import Texts, name, optional
 from mrs_assets.contracts.contract import Contract, Rows
 from mrs_assets.contracts.feed import AdmissionRule, FeedColumn, FeedContract, Target
+from mrs_assets.contracts.feeds.places import PLACE_RULES
 
 
 class Store(Rows):
@@ -51,16 +52,7 @@ STORES_FEED = FeedContract(
         AdmissionRule(
             "end_before_start", "closed_on < opened_on", "closed_on is before opened_on: correct one of them."
         ),
-        AdmissionRule(
-            "latitude_out_of_range",
-            "latitude NOT BETWEEN -90 AND 90",
-            "latitude is outside of -90 to 90: send degrees.",
-        ),
-        AdmissionRule(
-            "longitude_out_of_range",
-            "longitude NOT BETWEEN -180 AND 180",
-            "longitude is outside of -180 to 180: send degrees.",
-        ),
+        *PLACE_RULES,
         AdmissionRule("bad_clock", "opens_at = '24:00'", "opens_at is 24:00: send the time at which the store opens."),
     ),
 )
