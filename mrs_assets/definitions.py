@@ -11,7 +11,7 @@ from mrs_assets.contracts.feeds import FEED_DECLARATIONS
 from mrs_assets.contracts.logs.arrivals import ARRIVALS
 from mrs_assets.contracts.logs.dead_letters import DEAD_LETTERS_RESOLVED
 from mrs_assets.contracts.logs.model_registry import MODEL_REGISTRY
-from mrs_assets.contracts.logs.operations import REPLAY_PLANS
+from mrs_assets.contracts.logs.replays import REPLAY_PLANS
 from mrs_assets.contracts.settings import Settings, load_settings
 from mrs_assets.drill.job import drill_job
 from mrs_assets.feed_asset import feed_asset

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
 
-from mrs_assets.planning.intake import record_planned
-from mrs_assets.planning.plan import Plan
+from mrs_assets.contracts.settings import Settings
+from mrs_assets.graph import CLOSING, STAGES
+from mrs_assets.planning.intake import announce
+from mrs_assets.planning.plan import Plan, Step
+from mrs_assets.planning.progress import next_step
 from mrs_assets.planning.run_tags import step_tags
 from mrs_resources.warehouse import Warehouse
 
@@ -46,8 +49,11 @@ class GraphRunner:
         warehouse: where their rows go.
     """
 
-    def __init__(self, definitions: dg.Definitions, warehouse: Warehouse, instance: dg.DagsterInstance) -> None:
+    def __init__(
+        self, definitions: dg.Definitions, warehouse: Warehouse, settings: Settings, instance: dg.DagsterInstance
+    ) -> None:
         self.warehouse = warehouse
+        self._settings = settings
         self._instance = instance
         self._job = definitions.resolve_implicit_global_asset_job_def()
 
@@ -71,10 +77,22 @@ class GraphRunner:
 
     def carry_out(self, plan: Plan) -> list[Ran]:
         """Record a plan and run its steps, as far as they succeed."""
-        record_planned(self.warehouse, plan)
+        announce(self.warehouse, plan, self._settings, STAGES)
         done: list[Ran] = []
-        for number, step in enumerate(plan.steps):
-            done.append(self.run(step.assets, step_tags(plan, number)))
+        for step in self._steps(plan):
+            done.append(self.run(step.assets, step_tags(plan, step)))
             if not done[-1].success:
                 break
         return done
+
+    def _steps(self, plan: Plan) -> Iterator[Step]:
+        """A recovery's runs as planned; of a replay, what is left after each run, up to the one that ends it."""
+        if plan.purpose == "recovery":
+            yield from plan.steps
+            return
+        ended = False
+        while not ended:
+            with self.warehouse.store.transaction() as tx:
+                step = next_step(tx, plan, self._settings, STAGES, CLOSING)
+            yield step
+            ended = set(CLOSING.state) <= set(step.assets)

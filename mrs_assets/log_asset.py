@@ -21,6 +21,9 @@ from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.stage import Stage
 from mrs_assets.contracts.views import View
 from mrs_assets.partitions import partition_key, scopes_of
+from mrs_assets.planning.felt import Replay
+from mrs_assets.planning.ledger import replay_of
+from mrs_assets.planning.run_tags import PLAN_TAG
 from mrs_resources.kernel import Appended, Provenance
 from mrs_resources.warehouse import Warehouse
 
@@ -88,9 +91,8 @@ def stage_asset(stage: Stage, settings: Settings, partitions: dg.MultiPartitions
         provenance = Provenance(stage.name, f"{__version__}+{stage.code_version}", context.run_id)
         keys = list(context.partition_keys)
         runner = StageRunner(warehouse.store, warehouse.models, settings, dry_run=not warehouse.keeps)
-        runs = [
-            runner.run(stage, replace(scope, stores=stores_asked(context)), provenance) for scope in scopes_of(keys)
-        ]
+        stores, replay = stores_asked(context), replay_asked(context, warehouse, settings)
+        runs = [runner.run(stage, replace(scope, stores=stores), provenance, replay) for scope in scopes_of(keys)]
         for contract in stage.writes:
             results = [result for run in runs for result in run.appended[contract.name]]
             tell_partitions(context, contract, results if warehouse.keeps else (), keys)
@@ -107,6 +109,15 @@ def stores_asked(context: dg.AssetExecutionContext) -> tuple[str, ...] | None:
     """Stores that the run is limited to."""
     tag = context.run.tags.get(STORES_TAG)
     return tuple(json.loads(tag)) if tag else None
+
+
+def replay_asked(context: dg.AssetExecutionContext, warehouse: Warehouse, settings: Settings) -> Replay | None:
+    """The replay that the run is a step of."""
+    plan_id = context.run.tags.get(PLAN_TAG)
+    if plan_id is None:
+        return None
+    with warehouse.store.transaction() as tx:
+        return replay_of(tx, plan_id, settings)
 
 
 def tell_partitions(
@@ -168,6 +179,7 @@ def ran_on_all_inputs(contract: Contract, missing: Mapping[str, str], failures: 
 def _run_metadata(runs: list[StageRun]) -> dict[str, Any]:
     return {
         "degraded_reasons": sorted({reason for run in runs for reason in run.missing.values()}),
+        "computed_parts": [str(part) for run in runs for part in run.parts],
         "unexpected_index": sum(run.unexpected for run in runs),
         "stage_seconds": round(sum(run.seconds for run in runs), 3),
         **({"dry_run": "; ".join(told)} if (told := [run.dry_run for run in runs if run.dry_run]) else {}),

@@ -39,6 +39,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[retries]": resilience.Retries,
     "[breakers]": resilience.Breakers,
     "[recovery]": resilience.Recovery,
+    "[replays]": resilience.Replays,
     "[[faults]]": resilience.Fault,
 }
 

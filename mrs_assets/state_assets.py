@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
+import polars as pl
 
 from mrs_assets import __version__
+from mrs_assets.boundary.certifying import certify
 from mrs_assets.boundary.computing import NOTHING_WRITTEN
 from mrs_assets.boundary.faults import asked_at, strike
 from mrs_assets.contracts.errors import StageFailed
@@ -32,6 +35,7 @@ from mrs_assets.log_asset import (
     picture_metadata,
     ran_on_all_inputs,
     ran_on_all_inputs_spec,
+    replay_asked,
     stores_asked,
     summary,
     tell_partitions,
@@ -40,6 +44,7 @@ from mrs_assets.partitions import scopes_of
 from mrs_assets.planning.ledger import finish
 from mrs_assets.planning.run_tags import PLAN_TAG
 from mrs_assets.planning.standing import standing_list
+from mrs_assets.planning.supersession import unmark
 from mrs_assets.standing_check import UNSEEN, nothing_unseen
 from mrs_assets.state_picture import most_severe_picture
 from mrs_resources.hydrator import Hydrator
@@ -48,6 +53,12 @@ from mrs_resources.warehouse import Warehouse
 
 EDITS = f"{FINALISED.name}.edits"
 """Where faults on purpose strike."""
+
+CERTIFIED = dg.AssetCheckSpec(
+    "a_sample_of_the_replay_comes_out_the_same",
+    asset=PUBLISHED,
+    description="One store on a few of the replayed days, computed once more, is what is stored.",
+)
 
 CONSOLIDATED = (DETECTED, ENDED, CLUSTERED, ATTRIBUTED, COHORTED, USER_EDITS, USER_EVENT_EDITS)
 """Logs that a finalised record is made of."""
@@ -73,8 +84,10 @@ def finalised_asset(settings: Settings, partitions: dg.MultiPartitionsDefinition
     def finalise(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> Iterator[Any]:
         keys = list(context.partition_keys)
         provenance = Provenance(FINALISED.name, __version__, context.run_id)
+        stores, replay = stores_asked(context), replay_asked(context, warehouse, settings)
+        since = replay.planned_after if replay else None
         runs = [
-            _finalised(warehouse, settings, replace(scope, stores=stores_asked(context)), provenance)
+            _finalised(warehouse, settings, replace(scope, stores=stores), provenance, since)
             for scope in scopes_of(keys)
         ]
         results = [run.appended for run in runs]
@@ -94,7 +107,9 @@ class _Finalised:
     failures: list[str]
 
 
-def _finalised(warehouse: Warehouse, settings: Settings, scope: Scope, provenance: Provenance) -> _Finalised:
+def _finalised(
+    warehouse: Warehouse, settings: Settings, scope: Scope, provenance: Provenance, since: datetime | None
+) -> _Finalised:
     """Consolidate a scope; where edits cannot be read or cannot be applied, without them."""
     failures: list[str] = []
     for without_edits, look_for_edits in ((False, True), (True, True), (True, False)):
@@ -103,7 +118,9 @@ def _finalised(warehouse: Warehouse, settings: Settings, scope: Scope, provenanc
                 strike(settings, EDITS)
             with warehouse.store.transaction() as tx:
                 missing = frozenset({EDITS_DOWN} if without_edits or "drop" in asked_at(settings, EDITS) else ())
-                done = finalise_scope(tx, scope, settings, provenance, missing, look_for_edits=look_for_edits)
+                done = finalise_scope(
+                    tx, scope, settings, provenance, missing, look_for_edits=look_for_edits, since=since
+                )
                 return _Finalised(done, EDITS_DOWN in missing, failures)
         except Exception as error:
             failures.append(f"{type(error).__name__}: {error}")
@@ -124,8 +141,13 @@ def hydrated_assets(settings: Settings) -> dg.AssetsDefinition:
         backfill_policy=dg.BackfillPolicy.single_run(),
         pool="refresh",
     )
-    def hydrate(warehouse: dg.ResourceParam[Warehouse]) -> Iterator[dg.MaterializeResult[Any]]:
+    def hydrate(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        replay = replay_asked(context, warehouse, settings)
         with warehouse.store.transaction() as tx:
+            if replay is not None:
+                unmark(tx, replay.retailer, Provenance("hydrated", __version__, context.run_id))
             refreshed = Hydrator(FOLDS).refresh(tx)
             picture = most_severe_picture(tx, settings)
         for view in refreshed.views:
@@ -154,10 +176,12 @@ def published_asset(settings: Settings) -> dg.AssetsDefinition:
         description="Copy of the warehouse and Parquet of the current state, for readers: `published/` in MRS_HOME.",
         code_version=__version__,
         backfill_policy=dg.BackfillPolicy.single_run(),
-        check_specs=[UNSEEN],
+        check_specs=[UNSEEN, CERTIFIED],
         pool="refresh",
     )
     def publish(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> Iterator[Any]:
+        replay = replay_asked(context, warehouse, settings)
+        certificate = certify(warehouse, settings, STAGES, replay) if replay else None
         with warehouse.store.transaction() as tx:
             plan_id = context.run.tags.get(PLAN_TAG)
             if plan_id:
@@ -167,10 +191,21 @@ def published_asset(settings: Settings) -> dg.AssetsDefinition:
         metadata = {"published": "nothing: no row was written since the last snapshot"}
         if published is not None:
             metadata = {"published": str(published.known_at), "run_id": published.run_id}
-        yield dg.MaterializeResult(metadata=metadata)
+        yield dg.MaterializeResult(metadata=metadata | _told(certificate))
         yield told
+        yield _certified(certificate)
 
     return publish
+
+
+def _told(certificate: pl.DataFrame | None) -> dict[str, Any]:
+    """A certificate as metadata; nothing where no replay ended."""
+    return certificate.drop("retailer", "business_day").to_dicts()[0] if certificate is not None else {}
+
+
+def _certified(certificate: pl.DataFrame | None) -> dg.AssetCheckResult:
+    passed = certificate is None or certificate["sample_differences"][0] == 0
+    return dg.AssetCheckResult(check_name=CERTIFIED.name, passed=passed, metadata=_told(certificate))
 
 
 def _view_spec(view: View, reads: list[str]) -> dg.AssetSpec:

@@ -12,7 +12,7 @@ from mrs_assets.contracts.feeds import FEED_LOGS
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.graph import CLOSING, STAGES, feed_logs
 from mrs_assets.in_process import GraphRunner, Ran, listed
-from mrs_assets.planning.intake import AdmissionRequest, admission_requests, replay_plans
+from mrs_assets.planning.intake import AdmissionRequest, admission_requests, announce, replay_plans
 from mrs_assets.planning.plan import Plan
 from mrs_assets.planning.recovery import recovery
 from mrs_assets.planning.run_tags import admission_tags
@@ -29,6 +29,7 @@ class TickResult:
     Attributes:
         admitted: admission requests carried out.
         plans: plans carried out.
+        held: plans that wait for approval.
         appended: rows appended, per log.
         failed: assets that failed, with their error.
         degraded: log → inputs that were missing.
@@ -36,6 +37,7 @@ class TickResult:
 
     admitted: list[AdmissionRequest] = field(default_factory=list)
     plans: list[Plan] = field(default_factory=list)
+    held: list[Plan] = field(default_factory=list)
     appended: Counter[str] = field(default_factory=Counter)
     failed: list[str] = field(default_factory=list)
     degraded: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -53,7 +55,7 @@ class Ticker:
     ) -> None:
         self.warehouse = warehouse
         self._settings = settings
-        self._runner = GraphRunner(definitions, warehouse, instance)
+        self._runner = GraphRunner(definitions, warehouse, settings, instance)
 
     def tick(self, tell: Told) -> TickResult:
         """Admit what arrived, replay what it touches, mend what can be mended, publish.
@@ -81,6 +83,10 @@ class Ticker:
     def _carry_out(self, plans: Sequence[Plan], result: TickResult, tell: Told) -> None:
         for plan in plans:
             tell(plan_in_words(plan))
+            if plan.is_held:
+                announce(self.warehouse, plan, self._settings, STAGES)
+                result.held.append(plan)
+                continue
             done = self._runner.carry_out(plan)
             for ran in done:
                 _add(result, ran)
@@ -105,7 +111,11 @@ def plan_in_words(plan: Plan) -> str:
     """One line that says what a plan recomputes and why."""
     days = len(plan.scope.days)
     span = f"{plan.scope.first_day}" if days == 1 else f"{plan.scope.first_day} to {plan.scope.last_day}, {days} days"
-    return f"{plan.purpose} {plan.scope.retailer}: {span}; {len(plan.assets)} assets; {plan.because}"
+    puts = ""
+    if plan.touched is not None and plan.touched.reports:
+        puts = f"; puts {plan.touched.reports} reports in question"
+    held = f"; held until `mrs plan approve {plan.plan_id}`" if plan.is_held else ""
+    return f"{plan.purpose} {plan.scope.retailer}: {span}; {plan.because}{puts}{held}"
 
 
 def _admission_in_words(request: AdmissionRequest) -> str:

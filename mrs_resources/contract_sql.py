@@ -45,6 +45,9 @@ def scope_sql(scope: Scope, contract: Contract, run_id: str) -> tuple[str, list[
     if scope.stores is not None and "store_id" in contract.body:
         conditions.append("store_id IN (SELECT unnest(?))")
         parameters.append(list(scope.stores))
+    if scope.subjects is not None:
+        conditions.append(f'"{contract.key[0]}" IN (SELECT unnest(?))')
+        parameters.append(list(scope.subjects))
     return " AND ".join(conditions), parameters
 
 

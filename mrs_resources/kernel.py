@@ -5,7 +5,8 @@ version, appends what changed, and, where the offered rows are the whole truth f
 every live key that they no longer hold. Offering the same rows again therefore appends nothing.
 
 Where a key does not decide its business day, as that of a campaign, a changed row may come to lie on another day. The
-old day then gets a retraction too, so that whoever reads only that day does not take the old version for the newest.
+old day then gets a retraction too, so that whoever reads only that day does not take the old version for the newest;
+that day may lie outside of the scope.
 """
 
 from __future__ import annotations
@@ -206,6 +207,10 @@ class Kernel:
         only_offered = (
             f" SEMI JOIN {OFFERED} USING ({quoted(list(contract.key))})" if known and not scope.complete else ""
         )
+        if scope.complete and _may_move(contract):
+            offered = f"SELECT {quoted(list(contract.key))} FROM {OFFERED}"
+            condition = f"({condition} OR run_id = ? AND ({quoted(list(contract.key))}) IN ({offered}))"
+            parameters = [*parameters, run_id]
         self.connection.execute(
             f"CREATE OR REPLACE TEMP TABLE latest AS SELECT {quoted(list(contract.key))}, max(version) AS version, "
             "arg_max(row_hash, version) AS row_hash, arg_max(is_retracted, version) AS is_retracted, "

@@ -154,6 +154,30 @@ class Transaction:
         )
         return found["business_day"].to_list()
 
+    def changed(self, contract: Contract, since: datetime, retailer: str | None = None) -> pl.DataFrame:
+        """Where rows of a log were written after an instant, retractions included.
+
+        Returns:
+            Columns store_id (NULL: a row that is not of one store), business_day, written_at (newest; UTC).
+        """
+        self.ensure(contract)
+        store = "nullif(store_id, '*')" if "store_id" in contract.body else "CAST(NULL AS VARCHAR)"
+        return self.query(
+            f"SELECT {store} AS store_id, business_day, max(written_at) AS written_at FROM {contract.name} "
+            "WHERE run_id = $run AND written_at > $since AND ($retailer IS NULL OR retailer = $retailer) "
+            "GROUP BY ALL ORDER BY ALL",
+            {"run": self.run_id, "since": since, "retailer": retailer},
+        )
+
+    def stores_of(self, contract: Contract, retailer: str) -> int:
+        """How many stores of a retailer a log ever had rows of."""
+        self.ensure(contract)
+        found = self.query(
+            f"SELECT count(DISTINCT store_id) AS n FROM {contract.name} WHERE run_id = ? AND retailer = ?",
+            [self.run_id, retailer],
+        )
+        return int(found["n"][0])
+
     def query(self, sql: str, parameters: list[object] | dict[str, object] | None = None) -> pl.DataFrame:
         """Rows of a query; values are parameters, never part of the text."""
         return _utc(self.connection.execute(sql, parameters or []).pl())

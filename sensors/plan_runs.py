@@ -1,34 +1,43 @@
-"""One run per rectangle of a plan, each after the one before it, tried again a few times."""
+"""One run per step of a plan, each after the one before it, tried again a few times."""
 
 from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
-from mrs_assets.planning.intake import record_planned
-from mrs_assets.planning.plan import Plan
-from mrs_assets.planning.run_tags import PLAN_TAG, STEP_TAG, step_tags
+from mrs_assets.contracts.settings import Settings
+from mrs_assets.graph import CLOSING, STAGES
+from mrs_assets.planning.intake import announce
+from mrs_assets.planning.plan import Plan, Step
+from mrs_assets.planning.progress import next_step
+from mrs_assets.planning.run_tags import attempt_tags, step_tags
 from mrs_resources.warehouse import Warehouse
 
 MAX_ATTEMPTS = 3
 """A plan whose runs failed this often waits for a person: materialise its partitions by hand."""
 
 
-def plan_runs(instance: dg.DagsterInstance, warehouse: Warehouse, plans: Sequence[Plan]) -> Iterator[dg.RunRequest]:
-    """The next run of each plan; the plan is recorded before its first."""
+def plan_runs(
+    instance: dg.DagsterInstance, warehouse: Warehouse, settings: Settings, plans: Sequence[Plan]
+) -> Iterator[dg.RunRequest]:
+    """The next run of each plan that is not held; the plan is recorded before its first."""
     for plan in plans:
-        for number, step in enumerate(plan.steps):
-            tags = {PLAN_TAG: plan.plan_id, STEP_TAG: str(number)}
-            if is_done(instance, tags):
-                continue
-            attempt = attempts(instance, tags)
-            if attempt is not None:
-                record_planned(warehouse, plan)
-                yield dg.RunRequest(
-                    run_key=f"{plan.plan_id}-{number}-{attempt}",
-                    asset_selection=[dg.AssetKey(name) for name in step.assets],
-                    tags=step_tags(plan, number),
-                )
-            break  # the next step waits for this one
+        announce(warehouse, plan, settings, STAGES)
+        step = None if plan.is_held else _next(instance, warehouse, settings, plan)
+        attempt = attempts(instance, attempt_tags(plan, step)) if step else None
+        if step is not None and attempt is not None:
+            yield dg.RunRequest(
+                run_key=f"{'-'.join(attempt_tags(plan, step).values())}-{attempt}",
+                asset_selection=[dg.AssetKey(name) for name in step.assets],
+                tags=step_tags(plan, step),
+            )
+
+
+def _next(instance: dg.DagsterInstance, warehouse: Warehouse, settings: Settings, plan: Plan) -> Step | None:
+    """A recovery's runs come as planned; of a replay it is asked what is left."""
+    if plan.purpose == "recovery":
+        return next((step for step in plan.steps if not is_done(instance, attempt_tags(plan, step))), None)
+    with warehouse.store.transaction() as tx:
+        return next_step(tx, plan, settings, STAGES, CLOSING)
 
 
 def attempts(instance: dg.DagsterInstance, tags: dict[str, str]) -> int | None:

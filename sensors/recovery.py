@@ -33,6 +33,6 @@ def recovery_sensor(settings: Settings, job_name: str) -> dg.SensorDefinition:
         if not found.plans:
             waiting = ", ".join(sorted({f"{item.reason} of {item.retailer}" for item in found.standing}))
             yield dg.SkipReason(f"Nothing can be mended yet: {waiting}." if waiting else "Nothing is degraded.")
-        yield from plan_runs(context.instance, warehouse, found.plans)
+        yield from plan_runs(context.instance, warehouse, settings, found.plans)
 
     return look

@@ -61,8 +61,11 @@ def replay_sensor(settings: Settings, job_name: str) -> dg.SensorDefinition:
         context: dg.SensorEvaluationContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
         plans = replay_plans(warehouse, settings, FEED_LOGS, STAGES, CLOSING)
-        if not plans:
-            yield dg.SkipReason("Every admitted row is answered.")
-        yield from plan_runs(context.instance, warehouse, plans)
+        runs = list(plan_runs(context.instance, warehouse, settings, plans))
+        if not runs:
+            held = ", ".join(plan.plan_id for plan in plans if plan.is_held)
+            waits = f"Held for approval: {held}." if held else "What is planned is under way, or failed too often."
+            yield dg.SkipReason(waits if plans else "Every admitted row is answered.")
+        yield from runs
 
     return look

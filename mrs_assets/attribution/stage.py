@@ -40,7 +40,9 @@ def attribute(inputs: Inputs) -> Frames:
         pl.col("business_day").is_between(inputs.scope.first_day, inputs.scope.last_day)
     )
     rows = [_of_retailer(str(name), group, inputs) for (name,), group in sorted(reports.group_by("retailer"))]
-    return {ATTRIBUTED.name: pl.concat(rows) if rows else ATTRIBUTED.empty()}
+    answers = pl.concat(rows) if rows else ATTRIBUTED.empty()
+    asked = inputs.asked("detected").select("report_id", "tick")
+    return {ATTRIBUTED.name: answers.join(asked, on=["report_id", "tick"], how="semi", maintain_order="left")}
 
 
 def _of_retailer(name: str, reports: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
@@ -130,15 +132,11 @@ def _place(best: pl.DataFrame, rank: int) -> pl.DataFrame:
 
 def unattributed(inputs: Inputs) -> Frames:
     """Rows for the reports of the scope without an answer, for when attribution is down."""
-    rows = (
-        inputs["detected"]
-        .filter(pl.col("business_day").is_between(inputs.scope.first_day, inputs.scope.last_day))
-        .select(
-            *IDENTITY,
-            proposed_cause=pl.lit(kinds.UNKNOWN),
-            proposed_cause_category=pl.lit(kinds.UNKNOWN),
-            report_status=pl.lit("attributed"),
-        )
+    rows = inputs.asked("detected").select(
+        *IDENTITY,
+        proposed_cause=pl.lit(kinds.UNKNOWN),
+        proposed_cause_category=pl.lit(kinds.UNKNOWN),
+        report_status=pl.lit("attributed"),
     )
     return {ATTRIBUTED.name: ATTRIBUTED.conform(rows)}
 

@@ -38,9 +38,7 @@ def matched(stage: Stage, inputs: Inputs, frames: Frames) -> Answers:
     if stage.answers is None or stage.fallback is None:
         return Answers(frames)
     log, key = stage.writes[0], list(stage.writes[0].key)
-    asked = inputs[stage.answers].filter(
-        pl.col("business_day").is_between(inputs.scope.first_day, inputs.scope.last_day)
-    )
+    asked = inputs.asked(stage.answers)
     identity = [name for name in IDENTITY if name in asked.columns and name in log.body]
     came = log.conform(frames[log.name]).with_row_index("place")
     good = came.join(asked.select(identity), on=identity, how="semi", nulls_equal=True, maintain_order="left").unique(

@@ -50,7 +50,8 @@ class InputReader:
         Raises:
             WantFailed: a want could not be read; read again without it.
         """
-        frames = {name: tx.live(i.contract, input_scope(i, scope)) for name, i in stage.needs.items()}
+        seen = scope if stage.span == "store" else replace(scope, stores=None)
+        frames = {name: tx.live(i.contract, input_scope(i, seen)) for name, i in stage.needs.items()}
         models: dict[str, Model] = {}
         missing: set[str] = set()
         unconfigured: set[str] = set()

@@ -6,7 +6,7 @@ Knows the warehouse and the stages, not the orchestrator: `log_asset` wraps it f
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
@@ -19,6 +19,7 @@ from mrs_assets.contracts.errors import MrsError
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.stage import Inputs, Stage
+from mrs_assets.planning.felt import Replay, note_part, remaining
 from mrs_resources.breaker import Breaker, approach, breaker, note_failure, note_success, stage_breaker
 from mrs_resources.kernel import Appended, Provenance
 from mrs_resources.log_store import LogStore, Transaction
@@ -46,6 +47,7 @@ class StageRun:
         unexpected: rows that came back from the stage and belonged to nothing it was asked about.
         first_unexpected: the first of them, in words.
         unanswered: rows asked about that got no answer of their own.
+        parts: what was computed; nothing where a replay had nothing left to do.
         picture: PNG of the most telling row.
         dry_run: in a dry run, how little it computed from.
         seconds: time spent reading, computing and appending.
@@ -57,6 +59,7 @@ class StageRun:
     unexpected: int = 0
     first_unexpected: str | None = None
     unanswered: int = 0
+    parts: list[Scope] = field(default_factory=list)
     picture: bytes | None = None
     dry_run: str | None = None
     seconds: float = 0.0
@@ -81,8 +84,14 @@ class StageRunner:
         self._computer = Computer(sleep)
         self._sleep = sleep
 
-    def run(self, stage: Stage, asked: Scope, provenance: Provenance) -> StageRun:
+    def run(self, stage: Stage, asked: Scope, provenance: Provenance, replay: Replay | None = None) -> StageRun:
         """Compute a stage for a scope and append what changed.
+
+        Args:
+            stage: the stage.
+            asked: the scope.
+            provenance: who computes.
+            replay: where given, only the parts of the scope that it has left to do are computed.
 
         Raises:
             StageFailed: a critical stage could not compute.
@@ -91,14 +100,15 @@ class StageRunner:
         done = StageRun({contract.name: [] for contract in stage.writes})
         reader = InputReader(self._models, self._settings, provenance)
         scope = self._own_scope(stage, asked)
-        parts = self._parts(stage, scope, reader) if scope else iter(())
+        parts = self._parts(stage, scope, reader, replay) if scope else iter(())
         for part in islice(parts, 1) if self._dry_run else parts:
             appended, computed = with_retries(
-                lambda part=part: self._run_part(stage, part, reader),  # type: ignore[misc]
+                lambda part=part: self._run_part(stage, part, reader, replay),  # type: ignore[misc]
                 self._settings.retries,
                 sleep=self._sleep,
             )
             _add(done, stage, appended, computed)
+            done.parts.append(part)
             if self._dry_run:
                 done.dry_run = self._how_little(stage, part, computed)
         done.seconds = time.perf_counter() - began
@@ -107,8 +117,9 @@ class StageRunner:
     def _own_scope(self, stage: Stage, asked: Scope) -> Scope | None:
         """The scope that a stage answers for: as wide as its span, never before reports begin."""
         first = asked.first_day
-        if asked.retailer and not stage.before_reports:
-            first = max(first, self._settings.retailers[asked.retailer].reports_from or first)
+        if not stage.before_reports:
+            concerned = [asked.retailer] if asked.retailer and stage.span != "everything" else self._settings.retailers
+            first = max(first, min(self._settings.retailers[name].reports_from or first for name in concerned))
         if first > asked.last_day:
             return None
         scope = replace(asked, first_day=first)
@@ -116,7 +127,30 @@ class StageRunner:
             scope = replace(scope, stores=None)
         return replace(scope, retailer=None) if stage.span == "everything" else scope
 
-    def _parts(self, stage: Stage, scope: Scope, reader: InputReader) -> Iterator[Scope]:
+    def _parts(self, stage: Stage, scope: Scope, reader: InputReader, replay: Replay | None) -> Iterator[Scope]:
+        if replay is None:
+            yield from self._pieces(stage, scope, reader)
+            return
+        reads_its_past = any(wanted.past_only for wanted in stage.reads)
+        left = self._left(stage, scope, replay)
+        while left:
+            # What a part writes may be felt by the days after it, where a stage reads its own past.
+            for part in left[:1] if reads_its_past else left:
+                yield from self._pieces(stage, part, reader)
+            left = self._left(stage, scope, replay) if reads_its_past else []
+
+    def _left(self, stage: Stage, scope: Scope, replay: Replay) -> list[Scope]:
+        """What a replay has left to do of a stage, within a scope."""
+        with self._store.transaction() as tx:
+            parts = remaining(tx, stage, replay)
+        inside = [
+            replace(part, first_day=max(part.first_day, scope.first_day), last_day=min(part.last_day, scope.last_day))
+            for part in parts
+            if part.first_day <= scope.last_day and scope.first_day <= part.last_day
+        ]
+        return inside if scope.stores is None else [replace(part, stores=scope.stores) for part in inside]
+
+    def _pieces(self, stage: Stage, scope: Scope, reader: InputReader) -> Iterator[Scope]:
         """Groups of stores small enough to compute at once × spans of days on which the same feeds are there."""
         with self._store.transaction() as tx:
             spans = reader.spans(tx, stage, scope)
@@ -124,7 +158,9 @@ class StageRunner:
         for stores in groups:
             yield from (replace(span, stores=stores) for span in spans)
 
-    def _run_part(self, stage: Stage, scope: Scope, reader: InputReader) -> tuple[dict[str, Appended], Computed]:
+    def _run_part(
+        self, stage: Stage, scope: Scope, reader: InputReader, replay: Replay | None
+    ) -> tuple[dict[str, Appended], Computed]:
         """Compute without holding the lock; if an input changed meanwhile, compute again, at last with the lock."""
         logs = [i.contract for i in stage.reads]
         for _ in range(OPTIMISTIC_TRIES):
@@ -132,11 +168,29 @@ class StageRunner:
             computed = self._compute(stage, inputs, known)
             with self._store.transaction() as tx:
                 if tx.newest_write(*logs) == seen:
-                    return self._finish(tx, stage, scope, computed, known, reader.provenance), computed
+                    appended = self._finish(tx, stage, scope, computed, known, reader.provenance)
+                    self._note(tx, stage, scope, replay, seen, appended)
+                    return appended, computed
         with self._store.transaction() as tx:
             known = breaker(tx, stage_breaker(stage.name), self._settings.breakers)
+            seen = tx.newest_write(*logs)
             computed = self._compute(stage, self._inputs(tx, stage, scope, reader), known)
-            return self._finish(tx, stage, scope, computed, known, reader.provenance), computed
+            appended = self._finish(tx, stage, scope, computed, known, reader.provenance)
+            self._note(tx, stage, scope, replay, seen, appended)
+            return appended, computed
+
+    def _note(
+        self,
+        tx: Transaction,
+        stage: Stage,
+        scope: Scope,
+        replay: Replay | None,
+        seen: datetime | None,
+        appended: Mapping[str, Appended],
+    ) -> None:
+        """Record that a replay did a part, together with what it wrote."""
+        if replay is not None:
+            note_part(tx, stage, scope, replay, seen, appended.values())
 
     def _read(self, stage: Stage, scope: Scope, reader: InputReader) -> tuple[Inputs, datetime | None, Breaker]:
         """Inputs at one instant; a want that cannot be read is left out of the next try."""

@@ -1,4 +1,4 @@
-"""Commands that make something happen: tick, plan, reset, demo, ui."""
+"""Commands that make something happen: tick, reset, demo, ui."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from mrs_assets.cli.errors import tell_open_letters
 from mrs_assets.cli.look import print_events
 from mrs_assets.cli.output import print_table, say
 from mrs_assets.cli.session import dagster_home, dagster_instance, open_settings
-from mrs_assets.contracts.feeds import FEED_LOGS
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.hydration.folds import FOLDS
 from mrs_resources.hydrator import Hydrator
@@ -61,52 +60,6 @@ def run_tick(settings: Settings, warehouse: Warehouse) -> bool:
     else:
         say("Nothing new: no log gained a row.")
     return not result.failed
-
-
-def plan() -> None:
-    """Show what the next tick would recompute, and why, without doing it; and what stays degraded."""
-    from mrs_assets.graph import CLOSING, STAGES  # noqa: PLC0415 - loads the model libraries
-    from mrs_assets.planning.intake import replay_plans  # noqa: PLC0415
-    from mrs_assets.planning.recovery import recovery  # noqa: PLC0415
-
-    settings, warehouse = open_settings()
-    replays = replay_plans(warehouse, settings, FEED_LOGS, STAGES, CLOSING)
-    mended = recovery(warehouse, settings, STAGES, CLOSING, {plan.scope.retailer for plan in replays})
-    rows = [
-        {
-            "retailer": plan.scope.retailer,
-            "from": step.scope.first_day,
-            "to": step.scope.last_day,
-            "assets": len(step.assets),
-            "days changed": len(plan.days_changed),
-            "stores changed": plan.stores_changed,
-            "purpose": plan.purpose,
-            "because of": ", ".join(plan.triggers),
-        }
-        for plan in [*replays, *mended.plans]
-        for step in plan.steps
-    ]
-    waiting = sum(path.is_file() for path in warehouse.archive.inbox.glob("*/*/[!.]*"))
-    if waiting:
-        say(f"{waiting} files wait in the inbox: what they change is known once they are admitted.")
-    if rows:
-        print_table(pl.DataFrame(rows), title="The next tick recomputes")
-    else:
-        say("Every admitted row is answered: nothing to recompute.")
-    waiting_for = [
-        {
-            "log": item.log,
-            "retailer": item.retailer,
-            "reason": item.reason,
-            "days": len(item.days),
-            "rows": item.rows,
-            "waits for": item.waits_for,
-        }
-        for item in mended.standing
-        if item.waits_for is not None
-    ]
-    if waiting_for:
-        print_table(pl.DataFrame(waiting_for), title="Degraded, and not to be mended yet")
 
 
 def reset(

@@ -24,12 +24,9 @@ def cluster(inputs: Inputs) -> Frames:
     column and the reason `baseline_down`.
     """
     library = build_library()
-    reports = inputs["detected"].filter(
-        pl.col("business_day").is_between(inputs.scope.first_day, inputs.scope.last_day)
-    )
     placed = [
         _place(name, group.sort("report_id", "tick"), inputs, library)
-        for (name,), group in sorted(reports.group_by("retailer"))
+        for (name,), group in sorted(inputs.asked("detected").group_by("retailer"))
     ]
     return {CLUSTERED.name: pl.concat(placed) if placed else CLUSTERED.empty()}
 
@@ -38,7 +35,7 @@ def _place(name: object, reports: pl.DataFrame, inputs: Inputs, library: Library
     retailer = inputs.settings.retailers[str(name)]
     series = inputs["series"].filter(retailer=name)
     today = series.filter(pl.col("business_day").is_in(reports["business_day"].unique().implode()))
-    shares = footprint(reports, today, retailer)
+    shares = footprint(reports, inputs["detected"].filter(retailer=name), today, retailer)
     parts = []
     for part in windows(reports, series, inputs["baseline"].filter(retailer=name), shares, retailer):
         features = vectors(part)
@@ -89,10 +86,7 @@ def _place(name: object, reports: pl.DataFrame, inputs: Inputs, library: Library
 
 def unclustered(inputs: Inputs) -> Frames:
     """Rows for the reports of the scope without any cluster, for when clustering is down."""
-    reports = inputs["detected"].filter(
-        pl.col("business_day").is_between(inputs.scope.first_day, inputs.scope.last_day)
-    )
-    rows = reports.select(
+    rows = inputs.asked("detected").select(
         *IDENTITY,
         report_status=pl.lit("clustered"),
     )
@@ -108,7 +102,7 @@ CLUSTERING_STAGE = Stage(
     answers="detected",
     needs={
         "detected": Input(DETECTED),
-        "series": Input(SALES_TIMESERIES, days_before=LOOK_BACK_DAYS + 1),
+        "series": Input(SALES_TIMESERIES, days_before=LOOK_BACK_DAYS + 1, others_before=0),
         "baseline": Input(BASELINE, days_before=LOOK_BACK_DAYS + 1),
     },
     span="retailer",

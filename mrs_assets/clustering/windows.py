@@ -36,11 +36,14 @@ def tick_number(instant: pl.Expr, retailer: Retailer) -> pl.Expr:
     return instant.dt.epoch("us") // int(grain_us)
 
 
-def footprint(reports: pl.DataFrame, series: pl.DataFrame, retailer: Retailer) -> pl.DataFrame:
+def footprint(
+    reports: pl.DataFrame, every_report: pl.DataFrame, series: pl.DataFrame, retailer: Retailer
+) -> pl.DataFrame:
     """Find the shares of other series with a report at the same tick in the same direction.
 
     Args:
         reports: MRDL rows of one retailer.
+        every_report: all MRDL rows of the retailer on the same days.
         series: `sales_timeseries_data` rows of the same days. A series counts at a tick where its interval is
             not closed and was expected.
         retailer: its grain and zone.
@@ -51,11 +54,9 @@ def footprint(reports: pl.DataFrame, series: pl.DataFrame, retailer: Retailer) -
     trading = series.filter(~pl.col("coverage").is_in(["closed", "not_expected"])).select(
         *SERIES, number=tick_number(pl.col("ts"), retailer)
     )
-    rows = reports.select(
-        *SERIES, "direction", number=tick_number(pl.col("tick") - pl.duration(microseconds=1), retailer)
-    ).with_row_index()
-    moving = rows.unique(["number", "direction", *SERIES])
-    shares = rows
+    number = tick_number(pl.col("tick") - pl.duration(microseconds=1), retailer)
+    moving = every_report.select(*SERIES, "direction", number=number).unique()
+    shares = reports.select(*SERIES, "direction", number=number).with_row_index()
     for name, within in (("store_share", ["store_id"]), ("item_share", ["sku"]), ("retailer_share", [])):
         others = trading.group_by("number", *within).agg(there=pl.len().cast(pl.Int64) - 1)
         alike = moving.group_by("number", "direction", *within).agg(alike=pl.len().cast(pl.Int64) - 1)

@@ -11,7 +11,7 @@ from mrs_assets.contracts.logs.attributed import ATTRIBUTED
 from mrs_assets.contracts.logs.clustered import CLUSTERED
 from mrs_assets.contracts.logs.cohorted import COHORTED
 from mrs_assets.contracts.logs.detected import DETECTED
-from mrs_assets.contracts.logs.ended import ENDED
+from mrs_assets.contracts.logs.ended import CORRECTED, ENDED
 from mrs_assets.contracts.logs.events import EVENTS
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.stage import Frames, Input, Inputs, Stage, Want
@@ -34,7 +34,7 @@ def cohort(inputs: Inputs) -> Frames:
     reports = _reports(inputs)
     asked = reports.filter(_in_scope(inputs.scope))
     if asked.is_empty():
-        return {COHORTED.name: COHORTED.empty(), EVENTS.name: EVENTS.empty()}
+        return {COHORTED.name: COHORTED.empty(), EVENTS.name: _with_closed(EVENTS.empty(), inputs)}
     at = moments.instants(asked)
     nodes = _nodes(reports, at)
     found = _links(nodes, inputs, at)
@@ -45,8 +45,14 @@ def cohort(inputs: Inputs) -> Frames:
     members = nodes.join(words.reasons(found, nodes), on="node").filter(pl.col("tick") == pl.col("moment"))
     return {
         COHORTED.name: _cohorted(members.filter(_in_scope(inputs.scope)), states, inputs["previous"]),
-        EVENTS.name: _events(members, states, inputs.scope),
+        EVENTS.name: _with_closed(_events(members, states, inputs.scope), inputs),
     }
+
+
+def _with_closed(events: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
+    """With the events that corrected data closed: they hold while no row speaks of them."""
+    closed = inputs["events"].filter(resolution_reason=CORRECTED).join(events, on="report_group_id", how="anti")
+    return pl.concat([events, closed.select(events.columns)])
 
 
 def _in_scope(scope: Scope) -> pl.Expr:
@@ -187,16 +193,9 @@ def _events(members: pl.DataFrame, states: pl.DataFrame, scope: Scope) -> pl.Dat
 
 
 def uncohorted(inputs: Inputs) -> Frames:
-    """Rows for the reports of the scope without an event, for when cohorting is down."""
-    rows = (
-        inputs["detected"]
-        .filter(_in_scope(inputs.scope))
-        .select(
-            *IDENTITY,
-            report_status=pl.lit("cohorted"),
-        )
-    )
-    return {COHORTED.name: COHORTED.conform(rows), EVENTS.name: EVENTS.empty()}
+    """Rows for the reports of the scope without an event, for when cohorting is down. Events stay as last told."""
+    rows = inputs.asked("detected").select(*IDENTITY, report_status=pl.lit("cohorted"))
+    return {COHORTED.name: COHORTED.conform(rows), EVENTS.name: inputs["events"].select(list(EVENTS.body))}
 
 
 def _remembered(log: Contract) -> Input:
@@ -210,7 +209,7 @@ COHORTING_STAGE = Stage(
     fallback=uncohorted,
     down="MRCH_down",
     answers="detected",
-    needs={"detected": _remembered(DETECTED), "previous": Input(COHORTED)},
+    needs={"detected": _remembered(DETECTED), "previous": Input(COHORTED), "events": Input(EVENTS)},
     wants={
         "clustered": Want("MRCL_down", log=_remembered(CLUSTERED)),
         "attributed": Want("MRPAL_down", log=_remembered(ATTRIBUTED)),

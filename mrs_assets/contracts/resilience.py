@@ -70,6 +70,18 @@ class Recovery(Section):
     overdue_minutes: float = Field(default=60, gt=0)
 
 
+class Replays(Section):
+    """Which corrections wait for a person: `[replays]`. None does unless a limit is set.
+
+    Attributes:
+        hold_above_reports: most live reports that a replay may put in question by itself.
+        hold_above_impact: most money that these may hold.
+    """
+
+    hold_above_reports: int | None = Field(default=None, ge=0)
+    hold_above_impact: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+
+
 class Fault(Section):
     """One failure on purpose: `[[faults]]`; refused unless `environment = "staging"`.
 

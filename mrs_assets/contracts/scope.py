@@ -15,6 +15,7 @@ class Scope:
         first_day, last_day: business days of the retailer.
         retailer: one retailer, or None for all of them.
         stores: some stores, or None for all of them.
+        subjects: some reports or events, by the first column of a log's key; None for all of them.
         complete: the frame offered with this scope is the whole truth for it, so that a live key that the
             frame does not hold is retracted. False where the frame only adds and updates.
     """
@@ -23,11 +24,16 @@ class Scope:
     last_day: date
     retailer: str | None = None
     stores: tuple[str, ...] | None = None
+    subjects: tuple[str, ...] | None = None
     complete: bool = True
 
     def __post_init__(self) -> None:
         if self.first_day > self.last_day:
             raise ValueError(f"scope ends ({self.last_day}) before it begins ({self.first_day})")
+
+    def __str__(self) -> str:
+        stores = "" if self.stores is None else f", {len(self.stores)} stores"
+        return f"{self.first_day} to {self.last_day}{stores}"
 
     @property
     def days(self) -> Sequence[date]:

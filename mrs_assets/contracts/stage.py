@@ -26,12 +26,15 @@ class Input:
         contract: the log.
         days_before, days_after: how far beyond the computed days the rows reach.
         past_only: only rows before the first computed day: a log's own past.
+        others_before: days before a row's own day on which rows of *other* stores can matter to it; None: as many as
+            of its own. For stages that see their whole retailer.
     """
 
     contract: Contract
     days_before: int = 0
     days_after: int = 0
     past_only: bool = False
+    others_before: int | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,11 @@ class Inputs:
     def __getitem__(self, name: str) -> pl.DataFrame:
         return self.frames[name]
 
+    def asked(self, name: str) -> pl.DataFrame:
+        """The rows of an input on the days, and of the stores, that are computed."""
+        rows = self.frames[name].filter(pl.col("business_day").is_between(self.scope.first_day, self.scope.last_day))
+        return rows if self.scope.stores is None else rows.filter(pl.col("store_id").is_in(self.scope.stores))
+
     def withholding(self, wants: Mapping[str, Want]) -> Inputs:
         """The same inputs as if these wants had been missing."""
         models = {want.model for want in wants.values()}
@@ -109,14 +117,15 @@ class Stage:
         compute: inputs → frames. Pure; row order is irrelevant; a range of days equals day by day.
         needs: critical inputs by name: without them the stage fails.
         wants: optional inputs by name: without them the rows say so.
-        span: what one row may depend on: its own store, its retailer, or everything. The boundary widens
-            the scope accordingly.
+        span: what one row may depend on: its own store, its retailer, or everything. What is read is as wide; what
+            is answered for is as wide for `everything` alone.
         fallback: for a stage that must not stop the graph: rows with typed nulls from the needs alone. Such a stage
             computes in a process of its own; the boundary puts `down` on the rows.
         down: reason on the rows of the fallback, such as `MRCL_down`.
         answers: the need whose rows of the computed days each get exactly one row in the first log written. The
             boundary checks that each row that comes back belongs to the row that was asked about.
         before_reports: computes days before the retailer's `reports_from` too.
+        every_day: has rows on days on which nothing came, so that a day never computed has to be.
         picture: inputs and rows → a PNG of the most telling row, or None.
         code_version: raised by hand when the same inputs give other rows.
         description: what the asset page says.
@@ -133,6 +142,7 @@ class Stage:
     down: str = ""
     answers: str | None = None
     before_reports: bool = False
+    every_day: bool = False
     picture: Callable[[Inputs, Frames], bytes | None] | None = None
     code_version: str = "1"
 

@@ -22,7 +22,7 @@ from mrs_assets.contracts.logs.events import EVENTS
 from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.logs.rereview import REREVIEW_WORKLIST
 
-VIEW_SOURCES = ("detected", "clustered", "attribution", "rereview", "cohort", "finalised", "ui")
+VIEW_SOURCES = ("detected", "clustered", "attribution", "rereview", "cohort", "finalised", "ui", "replay")
 """Values of every `source_used_*` column: which log supplied the field group. NULL: nobody did."""
 
 _INSTANT = pl.Datetime("us", "UTC")

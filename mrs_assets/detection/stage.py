@@ -19,6 +19,7 @@ from mrs_assets.detection.impact import Impact, impact_of
 from mrs_assets.detection.picture import most_telling_picture
 from mrs_assets.detection.reports import EXPIRED, RECOVERED, REPORT_DAYS, Candidates, Lives, State, Tick
 from mrs_assets.detection.scan import longest_window
+from mrs_assets.detection.succession import continued
 
 LOOKBACK = REPORT_DAYS + 1
 """Days of series, baseline and own past that a report's row depends on."""
@@ -28,6 +29,10 @@ NOTHING: Frames = {DETECTED.name: DETECTED.empty(), ENDED.name: ENDED.empty()}
 
 def compute(inputs: Inputs) -> Frames:
     """One row per active report and tick, and one closure per report that ended."""
+    return continued(_lived(inputs), inputs["previous"], inputs["past"], inputs["closed"])
+
+
+def _lived(inputs: Inputs) -> Frames:
     past = _newest_rows(inputs["past"])
     limits = inputs.settings.detection
     raised = inputs["classifier"].filter(pl.col("scan_z").abs() >= limits.enter_z)
@@ -181,6 +186,8 @@ DETECTION_STAGE = Stage(
         "baseline": Input(BASELINE, days_before=LOOKBACK),
         "classifier": Input(CLASSIFIER),
         "past": Input(DETECTED, days_before=LOOKBACK, past_only=True),
+        "previous": Input(DETECTED),
+        "closed": Input(ENDED),
     },
     picture=most_telling_picture,
     code_version="2",

@@ -9,6 +9,8 @@ import polars as pl
 
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.logs.catalogue import LOGS
+from mrs_assets.contracts.logs.ended import CORRECTED, ENDED
+from mrs_assets.contracts.logs.events import EVENTS
 from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.logs.model_registry import MODEL_REGISTRY
 from mrs_assets.contracts.scope import Scope
@@ -28,10 +30,10 @@ _NOT_CONTENT = {"known_at", "group_supersedes", *(name for log in LOGS for name 
 
 _THERE = "there:"
 
-WITHDRAWN = (pl.col("resolution_reason") == "data correction").fill_null(value=False)
+WITHDRAWN = (pl.col("resolution_reason") == CORRECTED).fill_null(value=False)
 """Which records are of a report or event that was once believed in and is no longer true."""
 
-_WITH_FORMER_BELIEFS = frozenset({FINALISED.name, *(view.name for view in VIEWS)})
+_WITH_FORMER_BELIEFS = frozenset({ENDED.name, EVENTS.name, FINALISED.name, *(view.name for view in VIEWS)})
 
 
 @dataclass(frozen=True)

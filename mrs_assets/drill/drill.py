@@ -149,7 +149,7 @@ class Drill:
             return observed(tx, self.result.exercise, self._settings)
 
     def _runner(self, settings: Settings) -> GraphRunner:
-        return GraphRunner(self._build(settings, self._warehouse), self._warehouse, self._instance)
+        return GraphRunner(self._build(settings, self._warehouse), self._warehouse, settings, self._instance)
 
     def _compute(self, faults: tuple[Fault, ...]) -> list[Ran]:
         """Compute what the exercise is about, under some faults."""

@@ -14,10 +14,9 @@ from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.stage import Stage
 from mrs_assets.graph import CLOSING, STAGES
-from mrs_assets.planning.ledger import sales_calendar
-from mrs_assets.planning.plan import Step
+from mrs_assets.planning.ledger import known_days
+from mrs_assets.planning.plan import Step, steps_over
 from mrs_assets.planning.reach import Days, reach, runs_of
-from mrs_assets.planning.recovery import steps_over
 from mrs_assets.planning.standing import Standing
 from mrs_resources.liveness import down_from, is_configured
 from mrs_resources.log_store import EVER, Transaction
@@ -133,7 +132,7 @@ def next_exercise(tx: Transaction, settings: Settings, today: date, asked: str |
     point, retailer = there[today.toordinal() // DAYS_A_WEEK % len(there)]
     chosen = with_reports[retailer]
     spans = runs_of(chosen, tx.days_with_rows(point.stage.writes[0], retailer))
-    felt = reach({point.stage.name: spans}, STAGES, sales_calendar(tx)[1][retailer])
+    felt = reach({point.stage.name: spans}, STAGES, known_days(tx, settings)[retailer].last_day)
     steps = steps_over(felt, (), STAGES, CLOSING, retailer)
     return Exercise(point, retailer, tuple(chosen), tuple(spans), tuple(steps))
 

@@ -15,7 +15,7 @@ from mrs_assets import __version__
 from mrs_assets.contracts.logs.arrivals import ARRIVALS
 from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.logs.model_registry import MODEL_REGISTRY
-from mrs_assets.contracts.logs.operations import REPLAY_PLANS
+from mrs_assets.contracts.logs.replays import REPLAY_PLANS
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
@@ -141,7 +141,7 @@ class Shadow:
         closed = 0
         failed: list[str] = []
         with dg.DagsterInstance.ephemeral() as instance:
-            runner = GraphRunner(self._definitions, self.warehouse, instance)
+            runner = GraphRunner(self._definitions, self.warehouse, self._settings, instance)
             for scope in self._unclosed(told_by, run_id):
                 failed.extend(runner.run(assets, range_tags(scope)).failed)
                 closed += len(scope.days)

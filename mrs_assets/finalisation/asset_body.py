@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
-from typing import Any, Protocol, TypeVar
+from datetime import date, datetime
+from typing import Any
 
 import polars as pl
 
@@ -15,38 +15,15 @@ from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.finalisation import selection_sql as sql
 from mrs_assets.finalisation.auto_approval import auto_approvals
+from mrs_assets.finalisation.closings import close_events, close_reports
 from mrs_assets.finalisation.finalise import finalise
+from mrs_assets.finalisation.transaction import Appended_co, Provenance_contra, Warehouse
 
 ANYWHERE = Scope(first_day=date(1, 1, 1), last_day=date(9999, 12, 31), complete=False)
 """A record lies on the day of its report's onset, which may be before the days that are consolidated."""
 
 EDITS_DOWN = "edits_down"
 """Reason on a record that was made without looking at what people said."""
-
-RESTATED = "sales_restated"
-"""Reason on a report whose sales were corrected and that has not been computed again."""
-
-Appended_co = TypeVar("Appended_co", covariant=True)
-Provenance_contra = TypeVar("Provenance_contra", contravariant=True)
-
-
-class Warehouse(Protocol[Provenance_contra, Appended_co]):
-    """The part of a transaction that finalisation needs."""
-
-    run_id: str
-
-    def ensure(self, *contracts: Contract) -> None:
-        """Make sure that the logs' tables exist."""
-
-    def query(self, sql: str, parameters: Any = None) -> pl.DataFrame:
-        """Rows of a query."""
-        ...
-
-    def append(
-        self, contract: Contract, frame: pl.DataFrame, scope: Scope, provenance: Provenance_contra
-    ) -> Appended_co:
-        """Offer rows to a log."""
-        ...
 
 
 def finalise_scope(
@@ -57,8 +34,11 @@ def finalise_scope(
     missing: frozenset[str] = frozenset(),
     *,
     look_for_edits: bool = True,
+    since: datetime | None = None,
 ) -> Appended_co:
     """Consolidate every report that the scope's days or a new edit touch, each from its complete latest state.
+
+    Given `since`, not the scope's days count but what the stages wrote after that instant, wherever it lies.
 
     A report that is no longer detected keeps its last known values and becomes `ended`, `data correction`. Where
     `missing` says `edits_down` no edit counts: the record is what the machine knows. Unless `look_for_edits`, reports
@@ -69,7 +49,7 @@ def finalise_scope(
     """
     tx.ensure(*sql.READS)
     edited = EDITS_DOWN not in missing
-    ids = _touched(tx, scope, edited=look_for_edits)
+    ids = _touched(tx, scope, since, edited=look_for_edits)
     if not ids:
         return tx.append(FINALISED, FINALISED.empty(), ANYWHERE, provenance)
     folded = _folded(tx, ids)
@@ -81,29 +61,13 @@ def finalise_scope(
         if approvals.height:
             tx.append(USER_EDITS, approvals, ANYWHERE, provenance)
             frame = finalise(folded, _report_edits(tx, ids), about_events, settings, missing)
-    return tx.append(FINALISED, _numbered(tx, frame, ids), ANYWHERE, provenance)
+    appended = tx.append(FINALISED, _numbered(tx, frame, ids), ANYWHERE, provenance)
+    close_reports(tx, frame, ANYWHERE, provenance)
+    close_events(tx, scope, since, ANYWHERE, provenance)
+    return appended
 
 
-def mark_superseded(
-    tx: Warehouse[Provenance_contra, Appended_co], scope: Scope, provenance: Provenance_contra
-) -> Appended_co:
-    """Say of the scope's consolidated, detected reports that their sales were corrected and they await a replay.
-
-    They carry `report_status` `superseded` and `is_degraded` with reason `sales_restated` until `finalise_scope`.
-    """
-    tx.ensure(*sql.READS)
-    ids = _touched(tx, scope)
-    parameters = {"run_id": tx.run_id, "as_of": None, "report_ids": ids}
-    current = tx.query(sql.FINALISED_RECORDS, parameters)
-    marked = current.filter(pl.col("resolution_reason").ne_missing("data correction")).with_columns(
-        pl.lit("superseded").alias("report_status"),
-        pl.lit(True).alias("is_degraded"),
-        pl.concat_list("degraded_reasons", pl.lit([RESTATED])).list.unique().list.sort(),
-    )
-    return tx.append(FINALISED, _numbered(tx, marked.select(list(FINALISED.body)), ids), ANYWHERE, provenance)
-
-
-def _touched(tx: Warehouse[Any, Any], scope: Scope, *, edited: bool = True) -> list[str]:
+def _touched(tx: Warehouse[Any, Any], scope: Scope, since: datetime | None, *, edited: bool) -> list[str]:
     limits = {
         "run_id": tx.run_id,
         "first_day": scope.first_day,
@@ -112,7 +76,10 @@ def _touched(tx: Warehouse[Any, Any], scope: Scope, *, edited: bool = True) -> l
         "stores": None if scope.stores is None else list(scope.stores),
     }
     now = {"run_id": tx.run_id, "as_of": None}
-    found = set(tx.query(sql.IN_SCOPE, limits)["report_id"])
+    if since is None:
+        found = set(tx.query(sql.IN_SCOPE, limits)["report_id"])
+    else:
+        found = set(tx.query(sql.CHANGED, {"run_id": tx.run_id, "since": since})["report_id"])
     if edited and _any(tx, USER_EDITS):
         found |= set(tx.query(sql.NEWLY_EDITED, now | {"retailer": scope.retailer})["report_id"])
     if edited and _any(tx, USER_EVENT_EDITS):

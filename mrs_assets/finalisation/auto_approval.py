@@ -8,6 +8,7 @@ import uuid
 import polars as pl
 
 from mrs_assets.contracts.logs.edits import USER_EDITS
+from mrs_assets.contracts.logs.ended import CORRECTED
 from mrs_assets.contracts.settings import Settings
 
 POLICY = "policy:auto_approval"
@@ -40,7 +41,7 @@ def auto_approvals(
         ~pl.col("report_id").is_in(list(spoken_for)),
         pl.col("final_decision").is_null() | stale,
         pl.col("review_state").is_null(),
-        (pl.col("event_status") == "ended") & (pl.col("resolution_reason") != "data correction"),
+        (pl.col("event_status") == "ended") & (pl.col("resolution_reason") != CORRECTED),
         ~pl.col("is_degraded"),
         pl.col("proposed_cause") != "unknown",
         pl.col("confidence_score") >= policy.min_confidence,

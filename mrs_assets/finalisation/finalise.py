@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from mrs_assets.contracts.logs.ended import CORRECTED
 from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.finalisation.editable import EVENT_FIELDS, REPORT_FIELDS, Parser
 from mrs_assets.finalisation.verdict import Verdict, combined, fold
 
-DATA_CORRECTION = "data correction"
 _INSTANT = pl.Datetime("us", "UTC")
 _SAID = pl.Schema(
     {
@@ -195,7 +195,7 @@ def _with_status(rows: pl.DataFrame, missing: frozenset[str]) -> pl.DataFrame:
     )
     rows = rows.with_columns(
         pl.when(withdrawn).then(pl.lit("ended")).otherwise("event_status").alias("event_status"),
-        pl.when(withdrawn).then(pl.lit(DATA_CORRECTION)).otherwise("resolution_reason").alias("resolution_reason"),
+        pl.when(withdrawn).then(pl.lit(CORRECTED)).otherwise("resolution_reason").alias("resolution_reason"),
         reasons.list.unique().list.sort().alias("degraded_reasons"),
     )
     stage = (

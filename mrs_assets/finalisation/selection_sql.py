@@ -9,6 +9,8 @@ from __future__ import annotations
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.logs.cohorted import COHORTED
 from mrs_assets.contracts.logs.edits import USER_EDITS, USER_EVENT_EDITS
+from mrs_assets.contracts.logs.ended import CORRECTED, ENDED
+from mrs_assets.contracts.logs.events import EVENTS
 from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.hydration.events_sql import U
 from mrs_assets.hydration.moves_sql import event_heard_sql, event_moves_sql, event_reach_sql, report_moves_sql
@@ -17,7 +19,7 @@ from mrs_assets.hydration.precedence import REPORT_LOGS, F
 from mrs_assets.hydration.reports_sql import MACHINE_LOGS, machine_sql, reports_sql
 from mrs_assets.hydration.standing_sql import heard_sql, standing_sql
 
-READS = (*(row.contract for row in REPORT_LOGS), USER_EDITS, USER_EVENT_EDITS)
+READS = (*(row.contract for row in REPORT_LOGS), EVENTS, USER_EDITS, USER_EVENT_EDITS)
 """Every log that the statements name."""
 
 _T = LogRow("t", USER_EDITS, "annotation_id")
@@ -40,6 +42,34 @@ def _in_scope(log: LogRow) -> str:
 
 IN_SCOPE = " UNION ".join(_in_scope(log) for log in MACHINE_LOGS)
 """Reports with any row, live or retracted, on the scope's days."""
+
+CHANGED = " UNION ".join(
+    f"SELECT DISTINCT report_id FROM {log.contract.name} WHERE run_id = $run_id AND written_at > $since"
+    for log in MACHINE_LOGS
+)
+"""Reports of which the stages wrote a row after `$since`."""
+
+CLOSED_REPORTS = (
+    f"WITH told AS (SELECT report_id, version, is_retracted, resolution_reason FROM {ENDED.name} "
+    f"WHERE run_id = $run_id AND report_id IN ({_GIVEN})) SELECT report_id FROM told GROUP BY report_id "
+    f"HAVING arg_max(NOT is_retracted AND resolution_reason = '{CORRECTED}', version)"
+)
+"""Of the given reports those that are closed because corrected data took them away."""
+
+_CONCERNED = (
+    f"SELECT report_group_id FROM {EVENTS.name} WHERE run_id = $run_id AND CASE WHEN CAST($since AS TIMESTAMPTZ) "
+    "IS NULL THEN business_day BETWEEN $first_day AND $last_day ELSE written_at > $since END"
+)
+
+EVENTS_TO_CLOSE = (
+    f"WITH told AS (SELECT * FROM {EVENTS.name} WHERE run_id = $run_id AND report_group_id IN ({_CONCERNED})), "
+    "newest AS (SELECT report_group_id, tick, max(version) AS version FROM told GROUP BY ALL), "
+    "rows_now AS (SELECT t.* FROM told t JOIN newest n USING (report_group_id, tick, version)) "
+    "SELECT * FROM rows_now WHERE report_group_id IN (SELECT report_group_id FROM rows_now GROUP BY ALL "
+    f"HAVING count(*) FILTER (NOT is_retracted AND resolution_reason IS DISTINCT FROM '{CORRECTED}') = 0 "
+    f"OR count(*) FILTER (NOT is_retracted AND resolution_reason = '{CORRECTED}') > 0)"
+)
+"""The newest rows, retracted ones too, of events that no live row speaks of, or that are closed for that reason."""
 
 _WRITTEN = f"SELECT report_id, max(written_at) AS written_at FROM {FINALISED.name} WHERE run_id = $run_id GROUP BY ALL"
 _REPORT_MOVES = report_moves_sql(f"SELECT report_id FROM {USER_EDITS.name} WHERE run_id = $run_id")

@@ -21,12 +21,14 @@ class LogRow:
         contract: the log.
         subject: the key column that names what the row is about.
         newest_by: the remaining key columns, most significant first: the highest is the newest.
+        only: SQL condition on the rows that count.
     """
 
     alias: str
     contract: Contract
     subject: str
     newest_by: tuple[str, ...] = ()
+    only: str = ""
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -52,7 +54,8 @@ def newest_row_sql(row: LogRow, *, limited_to: str | None = None, withdrawn_too:
         withdrawn_too: also rows that were retracted: the last known state of what is no longer true.
     """
     name, table, key = row.alias, row.contract.name, listed(row.key)
-    condition = IN_FORCE + (f' AND "{row.subject}" IN ({limited_to})' if limited_to else "")
+    condition = IN_FORCE + (f" AND {row.only}" if row.only else "")
+    condition += f' AND "{row.subject}" IN ({limited_to})' if limited_to else ""
     kept = "MATERIALIZED" if limited_to else "NOT MATERIALIZED"
     read = f"{key}, version, is_retracted, rowid AS place"
     keys = f"{name}_keys AS {kept} (SELECT {read} FROM {table} WHERE {condition})"

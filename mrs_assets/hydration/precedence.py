@@ -20,13 +20,15 @@ from mrs_assets.contracts.logs.attributed import ATTRIBUTED
 from mrs_assets.contracts.logs.clustered import CLUSTERED
 from mrs_assets.contracts.logs.cohorted import COHORTED
 from mrs_assets.contracts.logs.detected import DETECTED
-from mrs_assets.contracts.logs.ended import ENDED
+from mrs_assets.contracts.logs.ended import CORRECTED, ENDED
 from mrs_assets.contracts.logs.finalised import FINALISED
+from mrs_assets.contracts.logs.replays import SUPERSEDED
 from mrs_assets.contracts.logs.rereview import REATTRIBUTED, RECLUSTERED, REREVIEW_WORKLIST
 from mrs_assets.hydration.newest import LogRow
 
 D = LogRow("d", DETECTED, "report_id", ("tick",))
-E = LogRow("e", ENDED, "report_id")
+E = LogRow("e", ENDED, "report_id", only=f"resolution_reason <> '{CORRECTED}'")
+"""Closures that a tick saw; what corrected data closed is told by finalisation."""
 C = LogRow("c", CLUSTERED, "report_id", ("tick",))
 P = LogRow("p", ATTRIBUTED, "report_id", ("tick",))
 H = LogRow("h", COHORTED, "report_id", ("tick",))
@@ -34,8 +36,9 @@ RC = LogRow("rc", RECLUSTERED, "report_id", ("tick", "round"))
 RP = LogRow("rp", REATTRIBUTED, "report_id", ("tick", "round"))
 W = LogRow("w", REREVIEW_WORKLIST, "report_id", ("round",))
 F = LogRow("f", FINALISED, "report_id")
+S = LogRow("s", SUPERSEDED, "report_id")
 
-REPORT_LOGS: tuple[LogRow, ...] = (D, E, C, P, H, RC, RP, W, F)
+REPORT_LOGS: tuple[LogRow, ...] = (D, E, C, P, H, RC, RP, W, F, S)
 """Every log that tells of a report, each with the alias of its newest live row."""
 
 
@@ -72,6 +75,7 @@ _FINAL = {
 PRECEDENCE: Mapping[str, tuple[Source, ...]] = {
     "identity": (_LAST_KNOWN, _DETECTED),
     "status": (
+        Source("replay", S, "s.report_id IS NOT NULL", {"report_status": "'superseded'"}),
         Source("finalised", F, "f.report_id IS NOT NULL"),
         Source("cohort", H, "h.report_id IS NOT NULL"),
         Source("rereview", RP, REATTRIBUTED_IS_NEWEST),
@@ -150,6 +154,7 @@ DEGRADES: Mapping[str, str] = {
     "rp": REATTRIBUTED_IS_NEWEST,
     "w": "FALSE",
     "f": "TRUE",
+    "s": "TRUE",
 }
 """Row alias → SQL condition under which its degraded state is the report's."""
 

@@ -12,12 +12,24 @@ from mrs_assets.contracts.feeds import FEED_DECLARATIONS
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.stage import Stage
-from mrs_assets.planning.ledger import read_changes, read_reweighted, record, sales_calendar
+from mrs_assets.hydration.folds import FOLDS
+from mrs_assets.planning.ledger import (
+    known_days,
+    read_changes,
+    read_reweighted,
+    record,
+    replay_ahead,
+    replay_of,
+    state_of,
+)
 from mrs_assets.planning.plan import Closing, Plan, plan_changes
+from mrs_assets.planning.supersession import mark, touched
 from mrs_resources.admission import pending_arrivals
 from mrs_resources.archive import Arrival
 from mrs_resources.breaker import breakers, feed_breaker
 from mrs_resources.feed_reading import survey
+from mrs_resources.hydrator import Hydrator
+from mrs_resources.log_store import Transaction
 from mrs_resources.warehouse import Warehouse
 
 
@@ -76,19 +88,34 @@ def replay_plans(
 
     Shows it; starts and records nothing.
     """
-    reports_from = {name: r.reports_from for name, r in settings.retailers.items() if r.reports_from is not None}
     with warehouse.store.transaction() as tx:
-        first_days, frontiers = sales_calendar(tx)
-        changes = [*read_changes(tx, inputs, settings), *read_reweighted(tx, settings, frontiers)]
-        plans = plan_changes(changes, first_days, frontiers, reports_from, stages, closing)
-        weights = {name: retailer.source_weights for name, retailer in settings.retailers.items()}
-        return [replace(plan, source_weights=weights[str(plan.scope.retailer)]) for plan in plans]
+        known = known_days(tx, settings)
+        changes = [*read_changes(tx, inputs, settings), *read_reweighted(tx, settings, known)]
+        plans = plan_changes(changes, known, stages, closing)
+        return [_looked_at(tx, plan, settings, stages) for plan in plans]
 
 
-def record_planned(warehouse: Warehouse, plan: Plan) -> None:
-    """Append a plan to the log before it runs."""
+def _looked_at(tx: Transaction, plan: Plan, settings: Settings, stages: Sequence[Stage]) -> Plan:
+    if plan.purpose != "replay":
+        return plan
+    plan = replace(plan, source_weights=settings.retailers[str(plan.scope.retailer)].source_weights)
+    plan = replace(plan, touched=touched(tx, plan, replay_ahead(tx, plan, settings), stages))
+    waits = plan.touched is not None and plan.touched.exceeds(settings.replays)
+    return replace(plan, is_held=waits and state_of(tx, plan) != "approved")
+
+
+def announce(warehouse: Warehouse, plan: Plan, settings: Settings, stages: Sequence[Stage]) -> None:
+    """Record a plan before it runs, and show readers which reports wait for it."""
+    state = "held" if plan.is_held else "planned"
     with warehouse.store.transaction() as tx:
-        record(tx, plan, "planned")
+        if state_of(tx, plan) in (state, "approved"):
+            return
+        record(tx, plan, state)
+        replay = replay_of(tx, plan.plan_id, settings)
+        if replay is None or not mark(tx, plan, replay, stages).changed:
+            return
+        Hydrator(FOLDS).refresh(tx)
+    warehouse.publisher.publish()
 
 
 def _newest_day_spoken_of(warehouse: Warehouse, settings: Settings, arrivals: Sequence[Arrival]) -> Scope:

@@ -10,12 +10,12 @@ import polars as pl
 
 from mrs_assets import __version__
 from mrs_assets.contracts.contract import Contract
-from mrs_assets.contracts.logs.detected import DETECTED
-from mrs_assets.contracts.logs.operations import REPLAY_PLANS
+from mrs_assets.contracts.logs.replays import REPLAY_PLANS
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.logs.unified_sales import UNIFIED_SALES
 from mrs_assets.contracts.settings import Settings
-from mrs_assets.planning.plan import SOURCE_WEIGHTS, Change, Plan, Step
+from mrs_assets.planning.felt import Replay
+from mrs_assets.planning.plan import SOURCE_WEIGHTS, Change, Known, Plan, Step
 from mrs_resources.kernel import Provenance
 from mrs_resources.log_store import EVER, Transaction
 
@@ -23,38 +23,41 @@ NEVER = datetime(1, 1, 1, tzinfo=UTC)
 REESTIMATED_DAYS = 14
 """Days up to the frontier that are computed again when sources are weighed otherwise; from practice, not fitted."""
 
+PLANNING = Provenance("planning", __version__)
+OPEN = ("planned", "held", "approved")
+"""States of a plan that is not finished."""
+
+
+def answered(tx: Transaction) -> dict[tuple[str, str], datetime]:
+    """The newest input that a finished plan answered, per retailer and log."""
+    done = tx.live(REPLAY_PLANS).filter(pl.col("state") == "done").explode("triggers")
+    newest = done.group_by("retailer", "triggers").agg(pl.col("inputs_written_at").max())
+    return {(retailer, log): at for retailer, log, at in newest.iter_rows()}
+
 
 def read_changes(tx: Transaction, inputs: Sequence[Contract], settings: Settings) -> list[Change]:
     """Input rows written after the newest input that a finished plan of their retailer and log answered."""
     tx.ensure(*inputs, REPLAY_PLANS)
-    done = tx.live(REPLAY_PLANS).filter(pl.col("state") == "done").explode("triggers")
-    answered = {
-        (row["retailer"], row["triggers"]): row["inputs_written_at"]
-        for row in done.group_by("retailer", "triggers").agg(pl.col("inputs_written_at").max()).to_dicts()
-    }
+    known = answered(tx)
     changes = []
     for contract in inputs:
-        stores = "count(DISTINCT store_id)" if "store_id" in contract.body else "0"
         for retailer in sorted(settings.retailers):
-            found = tx.query(
-                "SELECT list_sort(list_distinct(list(business_day))) AS days, "
-                f"{stores} AS stores, max(written_at) AS written_at FROM {contract.name} "
-                "WHERE run_id = ? AND retailer = ? AND written_at > ? HAVING count(*) > 0",
-                [tx.run_id, retailer, answered.get((retailer, contract.name), NEVER)],
-            )
-            for row in found.to_dicts():
-                days = tuple(row["days"])
-                changes.append(Change(contract.name, retailer, days, int(row["stores"]), row["written_at"]))
+            rows = tx.changed(contract, known.get((retailer, contract.name), NEVER), retailer)
+            if rows.height:
+                stores = rows["store_id"].drop_nulls().n_unique()
+                days = tuple(rows["business_day"].unique().sort())
+                newest: datetime = rows["written_at"].max()  # type: ignore[assignment]
+                changes.append(Change(contract.name, retailer, days, stores, newest))
     return changes
 
 
-def read_reweighted(tx: Transaction, settings: Settings, frontiers: Mapping[str, date]) -> list[Change]:
+def read_reweighted(tx: Transaction, settings: Settings, known: Mapping[str, Known]) -> list[Change]:
     """The last 14 days of each retailer whose declared sources differ from those of its last finished series.
 
     Args:
         tx: where plans are recorded.
         settings: what is declared now.
-        frontiers: newest day with a series, per retailer.
+        known: retailers with sales.
     """
     done = tx.live(REPLAY_PLANS).filter(
         (pl.col("state") == "done")
@@ -65,36 +68,96 @@ def read_reweighted(tx: Transaction, settings: Settings, frontiers: Mapping[str,
     for row in done.sort("written_at").unique("retailer", keep="last").sort("retailer").to_dicts():
         name = row["retailer"]
         declared = settings.retailers.get(name)
-        if declared is None or name not in frontiers or declared.source_weights == row["source_weights"]:
+        if declared is None or name not in known or declared.source_weights == row["source_weights"]:
             continue
-        days = tuple(frontiers[name] - timedelta(days=n) for n in reversed(range(REESTIMATED_DAYS)))
+        days = tuple(known[name].last_day - timedelta(days=n) for n in reversed(range(REESTIMATED_DAYS)))
         changes.append(Change(UNIFIED_SALES.name, name, days, 0, row["written_at"], cause=SOURCE_WEIGHTS))
     return changes
 
 
-def sales_calendar(tx: Transaction) -> tuple[dict[str, date], dict[str, date]]:
-    """Oldest business day with sales and newest day with a series, received or not, per retailer."""
+def known_days(tx: Transaction, settings: Settings) -> dict[str, Known]:
+    """What days there are, of every retailer with sales."""
     tx.ensure(UNIFIED_SALES, SALES_TIMESERIES)
     rows = tx.query(
-        "SELECT retailer, min(oldest) AS oldest, max(newest) AS newest FROM ("
-        f"SELECT retailer, min(business_day) AS oldest, max(business_day) AS newest FROM {UNIFIED_SALES.name} "
-        "WHERE run_id = $run AND NOT is_retracted GROUP BY ALL UNION ALL "
-        f"SELECT retailer, NULL, max(business_day) FROM {SALES_TIMESERIES.name} WHERE run_id = $run GROUP BY ALL"
-        ") GROUP BY ALL HAVING min(oldest) IS NOT NULL",
+        "SELECT retailer, min(first) AS first, max(last) AS last, min(first) FILTER (computed) AS computed_from, "
+        "max(last) FILTER (computed) AS computed_to FROM ("
+        "SELECT retailer, FALSE AS computed, min(business_day) AS first, max(business_day) AS last "
+        f"FROM {UNIFIED_SALES.name} WHERE run_id = $run AND NOT is_retracted GROUP BY ALL UNION ALL "
+        f"SELECT retailer, TRUE, min(business_day), max(business_day) FROM {SALES_TIMESERIES.name} "
+        "WHERE run_id = $run GROUP BY ALL) GROUP BY ALL HAVING bool_or(NOT computed)",
         {"run": tx.run_id},
     ).to_dicts()
-    return {r["retailer"]: r["oldest"] for r in rows}, {r["retailer"]: r["newest"] for r in rows}
+    return {
+        row["retailer"]: Known(
+            row["first"],
+            row["last"],
+            (row["computed_from"], row["computed_to"]) if row["computed_to"] else None,
+            settings.retailers[row["retailer"]].reports_from if row["retailer"] in settings.retailers else None,
+        )
+        for row in rows
+    }
+
+
+def replay_of(tx: Transaction, plan_id: str, settings: Settings) -> Replay | None:
+    """What a recorded plan answers; None where it is no replay of facts or context."""
+    rows = tx.live(REPLAY_PLANS).filter(plan_id=plan_id, purpose="replay").to_dicts()
+    if not rows:
+        return None
+    (row,) = rows
+    days = [date.fromisoformat(day) for day in row["days_changed"]]
+    return _replay(tx, settings, plan_id, row["retailer"], row["triggers"], days, row["planned_after"])
+
+
+def replay_ahead(tx: Transaction, plan: Plan, settings: Settings) -> Replay:
+    """What a plan that is not recorded yet would answer."""
+    retailer = str(plan.scope.retailer)
+    after = planned_after(tx, plan)
+    return _replay(tx, settings, plan.plan_id, retailer, plan.triggers, plan.days_changed, after)
+
+
+def planned_after(tx: Transaction, plan: Plan) -> datetime:
+    """The newest row of any log that is none of a plan's own work.
+
+    A plan that takes the place of one that was begun and not finished takes over its work.
+    """
+    begun = tx.live(REPLAY_PLANS).filter(
+        pl.col("state").is_in(OPEN), pl.col("purpose") == plan.purpose, pl.col("retailer") == plan.scope.retailer
+    )
+    oldest = begun["planned_after"].min() if begun.height else tx.newest_write()
+    return oldest or NEVER  # type: ignore[return-value]
+
+
+def _replay(
+    tx: Transaction,
+    settings: Settings,
+    plan_id: str,
+    retailer: str,
+    triggers: Sequence[str],
+    days: Sequence[date],
+    after: datetime,
+) -> Replay:
+    done = answered(tx)
+    every = known_days(tx, settings)
+    known = every[retailer]
+    return Replay(
+        plan_id=plan_id,
+        retailer=retailer,
+        since={log: done.get((retailer, log), NEVER) for log in triggers if log != SOURCE_WEIGHTS},
+        planned_after=after,
+        forced={UNIFIED_SALES.name: list(days)} if SOURCE_WEIGHTS in triggers else {},
+        first_day=known.first_day,
+        last_day=known.last_day,
+        reports_from=known.reports_from,
+        everyones_first=min(k.reports_from or k.first_day for k in every.values()),
+        everyones_last=max(k.last_day for k in every.values()),
+        is_alone=len(settings.retailers) == 1,
+    )
 
 
 def record(tx: Transaction, plan: Plan, state: str) -> None:
-    """Append a plan's state."""
-    tx.ensure(DETECTED)
-    reports = tx.query(
-        f"SELECT count(DISTINCT report_id) AS n FROM {DETECTED.name} WHERE run_id = ? AND retailer = ? "
-        "AND business_day BETWEEN ? AND ?",
-        [tx.run_id, plan.scope.retailer, plan.scope.first_day, plan.scope.last_day],
-    )["n"][0]
-    known = tx.live(REPLAY_PLANS).filter(pl.col("plan_id") == plan.plan_id)
+    """Append a plan's state; what is known of it already stays."""
+    known = tx.live(REPLAY_PLANS).filter(plan_id=plan.plan_id)
+    after = known["planned_after"][0] if known.height else planned_after(tx, plan)
     frame = pl.DataFrame(
         {
             "retailer": [plan.scope.retailer],
@@ -109,12 +172,20 @@ def record(tx: Transaction, plan: Plan, state: str) -> None:
             "steps": [[str(step) for step in plan.steps]],
             "assets": [list(plan.assets)],
             "inputs_written_at": [plan.inputs_written_at],
+            "planned_after": [after],
             "state": [state],
-            "planned_reports": [known["planned_reports"][0] if known.height else reports],
+            "planned_reports": [plan.touched.reports if plan.touched else None],
+            "planned_impact": [plan.touched.impact if plan.touched else None],
             "source_weights": [plan.source_weights],
         }
     )
-    tx.append(REPLAY_PLANS, frame, replace(EVER, complete=False), Provenance("planning", __version__))
+    tx.append(REPLAY_PLANS, frame, replace(EVER, complete=False), PLANNING)
+
+
+def state_of(tx: Transaction, plan: Plan) -> str | None:
+    """A plan's recorded state; None where it was never recorded."""
+    known = tx.live(REPLAY_PLANS).filter(plan_id=plan.plan_id)
+    return str(known["state"][0]) if known.height else None
 
 
 def unfinished_recoveries(tx: Transaction) -> list[Plan]:
@@ -133,8 +204,25 @@ def unfinished_recoveries(tx: Transaction) -> list[Plan]:
     ]
 
 
+def approve(tx: Transaction, plan_id: str, approved_by: str) -> bool:
+    """Append that a held plan may run. False where no such plan is held."""
+    held = tx.live(REPLAY_PLANS).filter(plan_id=plan_id, state="held")
+    _append_states(tx, held.with_columns(state=pl.lit("approved"), approved_by=pl.lit(approved_by)))
+    return bool(held.height)
+
+
 def finish(tx: Transaction, plan_id: str) -> None:
-    """Append that a plan is done; nothing where it is unknown or done already."""
-    row = tx.live(REPLAY_PLANS).filter(pl.col("plan_id") == plan_id)
-    done = row.select(*REPLAY_PLANS.body).with_columns(state=pl.lit("done"))
-    tx.append(REPLAY_PLANS, done, replace(EVER, complete=False), Provenance("planning", __version__))
+    """Append that a plan is done, and that it replaced those for the same retailer and purpose begun before it.
+
+    Nothing where it is unknown or done already.
+    """
+    plans = tx.live(REPLAY_PLANS)
+    done = plans.filter(plan_id=plan_id)
+    others = plans.filter(pl.col("state").is_in(OPEN), pl.col("purpose") != "recovery", pl.col("plan_id") != plan_id)
+    replaced = others.join(done, on=["retailer", "purpose"], how="semi")
+    _append_states(tx, done.with_columns(state=pl.lit("done")))
+    _append_states(tx, replaced.with_columns(state=pl.lit("replaced")))
+
+
+def _append_states(tx: Transaction, plans: pl.DataFrame) -> None:
+    tx.append(REPLAY_PLANS, plans.select(*REPLAY_PLANS.body), replace(EVER, complete=False), PLANNING)

@@ -11,7 +11,12 @@ Days = tuple[date, date]
 """First and last business day, both included."""
 
 
-def reach(again: Mapping[str, Sequence[Days]], stages: Sequence[Stage], frontier: date) -> dict[str, list[Days]]:
+def reach(
+    again: Mapping[str, Sequence[Days]],
+    stages: Sequence[Stage],
+    frontier: date,
+    changed: Mapping[str, Sequence[Days]] | None = None,
+) -> dict[str, list[Days]]:
     """Every stage that has to be computed once some are computed again, with its days.
 
     A day is felt by the later days that look back on it as far as the stage declares, and by all of them where a
@@ -21,9 +26,10 @@ def reach(again: Mapping[str, Sequence[Days]], stages: Sequence[Stage], frontier
         again: stage → days that are computed again for a cause of their own.
         stages: declared stages in order of the graph.
         frontier: newest day there is to compute.
+        changed: log → days of its rows that changed.
     """
     felt: dict[str, list[Days]] = {}
-    logs: dict[str, list[Days]] = {}
+    logs: dict[str, Sequence[Days]] = dict(changed or {})
     for stage in stages:
         written = {contract.name for contract in stage.writes}
         days = list(again.get(stage.name, ()))

@@ -6,11 +6,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.stage import Stage
-from mrs_assets.planning.ledger import sales_calendar, unfinished_recoveries
-from mrs_assets.planning.plan import Closing, Plan, Step
+from mrs_assets.planning.ledger import known_days, unfinished_recoveries
+from mrs_assets.planning.plan import Closing, Plan, steps_over
 from mrs_assets.planning.reach import Days, joined, reach, runs_of
 from mrs_assets.planning.standing import Standing, standing_list
 from mrs_resources.log_store import Transaction
@@ -53,7 +52,7 @@ def recovery(
         begun = [plan for plan in unfinished_recoveries(tx) if plan.scope.retailer not in busy]
         busy = {*busy, *(plan.scope.retailer for plan in begun)}
         due = [item for item in standing if item.waits_for is None and item.retailer not in busy]
-        frontiers = sales_calendar(tx)[1] if due else {}
+        frontiers = {name: known.last_day for name, known in known_days(tx, settings).items()} if due else {}
         begun += plan_recoveries(tx, due, frontiers, stages, closing, settings.recovery.days_at_once)
         return Recovery(standing, begun)
 
@@ -105,30 +104,3 @@ def _days_of(tx: Transaction, stage: Stage, taken: Sequence[Standing], chosen: s
         if days:
             found += runs_of(days, tx.days_with_rows(log, retailer))
     return joined(found)
-
-
-def steps_over(
-    felt: dict[str, list[Days]], unedited: Sequence[date], stages: Sequence[Stage], closing: Closing, retailer: str
-) -> list[Step]:
-    """Runs in order of the graph: neighbouring stages that share their days share their runs.
-
-    Args:
-        felt: stage → days to compute, as `reach` gives them.
-        unedited: further days of which records are to be consolidated.
-        stages: declared stages in order of the graph.
-        closing: what ends the last run.
-        retailer: whose days.
-    """
-    groups: list[tuple[list[Days], list[str]]] = []
-    for stage in (stage for stage in stages if stage.name in felt):
-        logs = [contract.name for contract in stage.writes]
-        if groups and groups[-1][0] == felt[stage.name]:
-            groups[-1][1].extend(logs)
-        else:
-            groups.append((felt[stage.name], logs))
-    steps = [Step(Scope(*days, retailer), tuple(sorted(logs))) for spans, logs in groups for days in spans]
-    ends = [day for spans in felt.values() for days in spans for day in days] + list(unedited)
-    last = Step(Scope(min(ends), max(ends), retailer), tuple(sorted((closing.finalisation.name, *closing.state))))
-    if steps and steps[-1].scope == last.scope:
-        return [*steps[:-1], Step(last.scope, tuple(sorted({*steps[-1].assets, *last.assets})))]
-    return [*steps, last]

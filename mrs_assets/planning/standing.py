@@ -10,7 +10,7 @@ import polars as pl
 
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.logs.arrivals import ARRIVALS
-from mrs_assets.contracts.logs.operations import REPLAY_PLANS
+from mrs_assets.contracts.logs.replays import REPLAY_PLANS
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.stage import Input, Stage, Want
 from mrs_assets.planning.plan import Closing

@@ -93,6 +93,7 @@ SERIES_STAGE = Stage(
     wants={"stores": Want("stores_down", log=Input(STORES, days_before=EVERY_STORE_DAYS))},
     span="store",
     before_reports=True,
+    every_day=True,
     description=(
         "One row per known store, SKU and tick. Coverage says what the row rests on: received, partial, missing, "
         "closed, not expected. A value is never put where nothing was received."

@@ -12,6 +12,8 @@ import pytest
 from mrs_assets.contracts.ids import report_id
 from mrs_assets.contracts.logs.baseline import BASELINE
 from mrs_assets.contracts.logs.classifier import CLASSIFIER
+from mrs_assets.contracts.logs.detected import DETECTED
+from mrs_assets.contracts.logs.ended import ENDED
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.settings import Retailer
 from mrs_assets.contracts.stage import Inputs
@@ -213,6 +215,8 @@ def test_a_report_whose_evidence_was_taken_back_claims_no_impact() -> None:
         "baseline": BASELINE.empty(),
         "classifier": CLASSIFIER.empty(),
         "past": past,
+        "previous": DETECTED.empty(),
+        "closed": ENDED.empty(),
     }
     detected = DETECTION_STAGE.compute(Inputs(scope_of(axis, 176, 180), chosen, inputs))[DETECTION_STAGE.name]
     assert detected["report_id"].unique().to_list() == past["report_id"].unique().to_list()

@@ -71,7 +71,9 @@ def close_the_day_after(world: World) -> None:
     day = FIRST_DAY + timedelta(days=DAYS)
     assets = [*(log.name for log in EVERY_LOG), *CLOSING.state]
     with dg.DagsterInstance.ephemeral() as instance:
-        ran = GraphRunner(world.definitions, world.warehouse, instance).run(assets, range_tags(Scope(day, day, "acme")))
+        ran = GraphRunner(world.definitions, world.warehouse, world.settings, instance).run(
+            assets, range_tags(Scope(day, day, "acme"))
+        )
     assert ran.failed == ()
 
 

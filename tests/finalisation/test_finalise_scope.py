@@ -18,7 +18,7 @@ from mrs_assets.contracts.logs.events import EVENTS
 from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import AutoApproval, Retailer, Settings
-from mrs_assets.finalisation.asset_body import EDITS_DOWN, finalise_scope, mark_superseded
+from mrs_assets.finalisation.asset_body import EDITS_DOWN, finalise_scope
 from mrs_resources.kernel import Appended
 from mrs_resources.log_store import LogStore, Transaction
 from tests.hydration.rows import PROVENANCE, action, event_id, instant, put, replace_all, report_id, row
@@ -266,17 +266,6 @@ def test_a_word_about_an_event_reaches_its_reports(tx: Transaction) -> None:
     put(tx, USER_EVENT_EDITS, action(USER_EVENT_EDITS, "e2", "undo", undoes="e1", acted_at=instant(12)))
     finalised(tx, LATER)
     assert record(tx, 1)["final_cause"] == "Campaign 1"
-
-
-def test_superseded_until_computed_again(tx: Transaction) -> None:
-    stages(tx)
-    finalised(tx)
-    assert mark_superseded(tx, MARCH, PROVENANCE).appended == 1
-    seen = record(tx)
-    assert (seen["report_status"], seen["is_degraded"]) == ("superseded", True)
-    assert seen["degraded_reasons"] == ["sales_restated"]
-    finalised(tx)
-    assert (record(tx)["report_status"], record(tx)["is_degraded"]) == ("finalised", False)
 
 
 def test_a_day_at_a_time_equals_all_days_at_once(tx: Transaction, tmp_path: Path) -> None:

@@ -202,7 +202,7 @@ def test_a_view_comes_out_as_declared(tx: Transaction, view: View) -> None:
 
 
 def test_every_group_lists_its_sources_in_the_one_order() -> None:
-    order = ("ui", "finalised", "cohort", "rereview", "attribution", "clustered", "detected")
+    order = ("replay", "ui", "finalised", "cohort", "rereview", "attribution", "clustered", "detected")
     assert {*order} == {*VIEW_SOURCES}
     assert {*PRECEDENCE} == {group.name for group in MINORITY_REPORTS.groups}
     for sources in PRECEDENCE.values():

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from mrs_assets.contracts.logs.operations import REPLAY_PLANS
+from mrs_assets.contracts.logs.replays import REPLAY_PLANS
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.logs.unified_sales import UNIFIED_SALES
 from tests.world import FIRST_DAY, World, daily_sales, settings_for

@@ -15,7 +15,8 @@ from mrs_assets.contracts.logs.ended import ENDED
 from mrs_assets.contracts.logs.events import EVENTS
 from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.logs.model_registry import MODEL_REGISTRY
-from mrs_assets.contracts.logs.operations import BREAKERS, DEMO_RUN_CONFIG, REPLAY_PLANS
+from mrs_assets.contracts.logs.operations import BREAKERS, DEMO_RUN_CONFIG
+from mrs_assets.contracts.logs.replays import REPLAY_CERTIFICATES, REPLAY_PARTS, REPLAY_PLANS, SUPERSEDED
 from mrs_assets.contracts.logs.rereview import REATTRIBUTED, RECLUSTERED, REREVIEW_WORKLIST
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 
@@ -39,6 +40,9 @@ LOGS: tuple[Contract, ...] = (
     MODEL_REGISTRY,
     DEMO_RUN_CONFIG,
     REPLAY_PLANS,
+    REPLAY_PARTS,
+    REPLAY_CERTIFICATES,
+    SUPERSEDED,
     BREAKERS,
 )
 

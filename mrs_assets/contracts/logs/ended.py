@@ -3,7 +3,10 @@
 from mrs_assets.contracts.columns import Instant, name, required
 from mrs_assets.contracts.contract import Contract, Rows
 
-RESOLUTION_REASONS = ("recovered", "data correction", "expired")
+CORRECTED = "data correction"
+"""Why something ended that corrected data showed never to have been."""
+
+RESOLUTION_REASONS = ("recovered", CORRECTED, "expired")
 
 
 class MinorityEventEnded(Rows):

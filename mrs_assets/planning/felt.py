@@ -1,0 +1,222 @@
+"""Which parts of a stage a replay still has to compute: those that read rows which it has not seen.
+
+A row that was written after the replay was planned, or that is among the inputs which it answers, is felt by every day
+that looks back on it as the stage's declaration says. What was computed since the row was written is done. So a change
+that does not change a stage's output is felt no further, and a replay that died goes on where it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from itertools import pairwise
+
+import polars as pl
+
+from mrs_assets.contracts.logs.replays import REPLAY_PARTS
+from mrs_assets.contracts.scope import Scope
+from mrs_assets.contracts.stage import Input, Stage
+from mrs_assets.planning.reach import Days, joined
+from mrs_resources.kernel import Appended, Provenance
+from mrs_resources.log_store import EVER, Transaction
+
+MOST_PARTS = 24
+"""Rectangles that one stage is cut into; beyond, stores and then days are put together, at the price of computing
+more than needed."""
+
+_PENDING = {"store_id": pl.String(), "day": pl.Date(), "written_at": pl.Datetime("us", "UTC")}
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What a replay answers and how far it may reach.
+
+    Attributes:
+        plan_id: the plan.
+        retailer: whose inputs changed.
+        since: log → instant after which its rows are among the inputs to answer.
+        planned_after: the same for every other log: what was written before the replay is none of its work.
+        forced: log → days that count as changed although no row was written.
+        first_day: first day with sales.
+        last_day: newest day of the retailer.
+        reports_from: first day with reports; None: the first day.
+        everyones_first, everyones_last: the widest of these over all retailers, for what sees everything.
+        is_alone: there is no other retailer, whose days may be ahead.
+    """
+
+    plan_id: str
+    retailer: str
+    since: Mapping[str, datetime]
+    planned_after: datetime
+    forced: Mapping[str, Sequence[date]]
+    first_day: date
+    last_day: date
+    reports_from: date | None
+    everyones_first: date
+    everyones_last: date
+    is_alone: bool
+
+    def first_of(self, stage: Stage) -> date:
+        """First day that a stage computes."""
+        if stage.span == "everything":
+            return self.everyones_first
+        return self.first_day if stage.before_reports else max(self.first_day, self.reports_from or self.first_day)
+
+    def last_of(self, stage: Stage) -> date:
+        """Last day that a stage computes."""
+        return self.everyones_last if stage.span == "everything" else self.last_day
+
+
+def remaining(tx: Transaction, stage: Stage, replay: Replay) -> list[Scope]:
+    """The parts of a stage that the replay still has to compute, in order of their first days.
+
+    Of a stage that reads its own past only the first part holds: what it writes may be felt by later ones.
+    """
+    pending = [_undone(_felt(tx, stage, wanted, replay), _done(tx, stage, replay, wanted)) for wanted in stage.reads]
+    if stage.every_day:
+        pending.append(_undone(_never_computed(tx, stage, replay), _done(tx, stage, replay, None)))
+    days = pl.concat(pending).group_by("store_id", "day").agg(pl.col("written_at").max())
+    if stage.answers is not None:
+        days = _answerable(tx, stage, days, replay)
+    return sorted(_rectangles(stage, days, replay), key=lambda scope: (scope.first_day, scope.stores or ()))
+
+
+def note_part(
+    tx: Transaction, stage: Stage, scope: Scope, replay: Replay, seen_at: datetime | None, done: Iterable[Appended]
+) -> None:
+    """Append that a replay computed a part of a stage, from rows written up to an instant."""
+    stores = list(scope.stores) if scope.stores is not None else None
+    counts = list(done)
+    frame = pl.DataFrame(
+        {
+            "retailer": [replay.retailer],
+            "business_day": [scope.first_day],
+            "plan_id": [replay.plan_id],
+            "asset": [stage.name],
+            "part": [f"{scope.first_day}/{scope.last_day}/{_hash_of(stores)}"],
+            "first_day": [scope.first_day],
+            "last_day": [scope.last_day],
+            "stores": [stores],
+            "seen_at": [max(seen_at or replay.planned_after, replay.planned_after)],
+            "rows_offered": [sum(count.offered for count in counts)],
+            "rows_appended": [sum(count.appended for count in counts)],
+            "rows_retracted": [sum(count.retracted for count in counts)],
+        },
+        schema_overrides={"stores": pl.List(pl.String)},
+    )
+    tx.append(REPLAY_PARTS, frame, replace(EVER, complete=False), Provenance(replay.plan_id, "planning"))
+
+
+def _felt(tx: Transaction, stage: Stage, wanted: Input, replay: Replay) -> pl.DataFrame:
+    """The store-days that rows of one input matter to; store_id NULL: all stores."""
+    own = wanted.contract in stage.writes
+    if own and not wanted.past_only:
+        return pl.DataFrame(schema=_PENDING)
+    log = wanted.contract.name
+    whose = None if stage.span == "everything" else replay.retailer
+    rows = tx.changed(wanted.contract, replay.since.get(log, replay.planned_after), whose)
+    forced = [(None, day, replay.planned_after) for day in replay.forced.get(log, ())]
+    rows = pl.concat([rows, pl.DataFrame(forced, schema=rows.schema, orient="row")])
+    after = -1 if wanted.past_only else wanted.days_after
+    if stage.span == "everything" and replay.is_alone:
+        after = 0
+    spans = [rows.with_columns(before=wanted.days_before, after=after)] if stage.span != "everything" else []
+    if stage.span != "store":
+        others = wanted.days_before if wanted.others_before is None else wanted.others_before
+        spans.append(rows.with_columns(store_id=pl.lit(None, dtype=pl.String), before=others, after=after))
+    felt = pl.concat(spans, how="vertical_relaxed").with_columns(
+        first=pl.max_horizontal(pl.col("business_day") - pl.duration(days="after"), pl.lit(replay.first_of(stage))),
+        last=pl.min_horizontal(pl.col("business_day") + pl.duration(days="before"), pl.lit(replay.last_of(stage))),
+    )
+    return _by_day(felt)
+
+
+def _by_day(felt: pl.DataFrame) -> pl.DataFrame:
+    there = felt.filter(pl.col("first") <= pl.col("last"))
+    days = there.with_columns(day=pl.date_ranges("first", "last")).explode("day")
+    return days.group_by("store_id", "day").agg(pl.col("written_at").max()).select(list(_PENDING))
+
+
+def _never_computed(tx: Transaction, stage: Stage, replay: Replay) -> pl.DataFrame:
+    """Every day of the retailer outside of those that the stage had rows of before the replay."""
+    known = tx.query(
+        f"SELECT min(business_day) AS first, max(business_day) AS last FROM {stage.writes[0].name} "
+        "WHERE run_id = ? AND retailer = ? AND written_at <= ?",
+        [tx.run_id, replay.retailer, replay.planned_after],
+    ).row(0)
+    days = pl.date_range(replay.first_of(stage), replay.last_of(stage), eager=True).alias("day").to_frame()
+    if known[0] is not None:
+        days = days.filter(~pl.col("day").is_between(*known))
+    return days.select(store_id=pl.lit(None, dtype=pl.String), day="day", written_at=pl.lit(replay.planned_after))
+
+
+def _done(tx: Transaction, stage: Stage, replay: Replay, wanted: Input | None) -> pl.DataFrame:
+    """What the replay computed already, by store and day, and up to when a row of an input counts as seen.
+
+    Rows of its own past that a part wrote itself are seen by it.
+    """
+    parts = tx.live(REPLAY_PARTS).filter(plan_id=replay.plan_id, asset=stage.name)
+    seen = "written_at" if wanted is not None and wanted.contract in stage.writes else "seen_at"
+    return (
+        parts.select("stores", "first_day", "last_day", seen_at=pl.col(seen))
+        .with_columns(day=pl.date_ranges("first_day", "last_day"))
+        .explode("day")
+        .explode("stores")
+        .group_by(store_id="stores", day="day")
+        .agg(pl.col("seen_at").max())
+    )
+
+
+def _undone(pending: pl.DataFrame, done: pl.DataFrame) -> pl.DataFrame:
+    everywhere = done.filter(pl.col("store_id").is_null()).select("day", everywhere="seen_at")
+    known = pending.join(done, on=["store_id", "day"], how="left").join(everywhere, on="day", how="left")
+    seen = pl.max_horizontal("seen_at", "everywhere")
+    return known.filter(seen.is_null() | (pl.col("written_at") > seen)).select(list(_PENDING))
+
+
+def _answerable(tx: Transaction, stage: Stage, days: pl.DataFrame, replay: Replay) -> pl.DataFrame:
+    """Only what there are rows to answer for, or ever were."""
+    asked = stage.needs[str(stage.answers)].contract
+    whose = None if stage.span == "everything" else replay.retailer
+    found = tx.query(
+        f"SELECT DISTINCT store_id, business_day AS day FROM {asked.name} "
+        "WHERE run_id = $run AND ($retailer IS NULL OR retailer = $retailer)",
+        {"run": tx.run_id, "retailer": whose},
+    )
+    of_all = days.filter(pl.col("store_id").is_null()).join(found, on="day", how="semi")
+    return pl.concat([of_all, days.join(found, on=["store_id", "day"], how="semi")])
+
+
+def _rectangles(stage: Stage, days: pl.DataFrame, replay: Replay) -> Iterator[Scope]:
+    whose = None if stage.span == "everything" else replay.retailer
+    whole = days.filter(pl.col("store_id").is_null())
+    rest = days.filter(pl.col("store_id").is_not_null()).join(whole, on="day", how="anti")
+    groups: dict[tuple[Days, ...], list[str]] = {}
+    for (store,), own in rest.group_by("store_id"):
+        groups.setdefault(tuple(_spans(own)), []).append(str(store))
+    if sum(map(len, groups)) > MOST_PARTS:
+        groups = {tuple(bridged(_spans(rest), MOST_PARTS)): rest["store_id"].unique().to_list()}
+    yield from (Scope(*span, whose) for span in bridged(_spans(whole), MOST_PARTS))
+    for spans, stores in groups.items():
+        yield from (Scope(*span, whose, tuple(sorted(stores))) for span in spans)
+
+
+def _spans(days: pl.DataFrame) -> list[Days]:
+    return joined((day, day) for day in days["day"].unique())
+
+
+def bridged(spans: Sequence[Days], most: int) -> list[Days]:
+    """At most so many spans: those with the shortest gaps between them made one."""
+    spans = list(spans)
+    while len(spans) > most:
+        gaps = [(later[0] - earlier[1], n) for n, (earlier, later) in enumerate(pairwise(spans))]
+        _, n = min(gaps)
+        spans[n : n + 2] = [(spans[n][0], spans[n + 1][1])]
+    return spans
+
+
+def _hash_of(stores: Sequence[str] | None) -> str:
+    return "*" if stores is None else hashlib.sha256(json.dumps(stores).encode()).hexdigest()[:16]
