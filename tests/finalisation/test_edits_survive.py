@@ -19,10 +19,12 @@ from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Retailer, Settings
 from mrs_assets.contracts.views import MINORITY_REPORTS
+from mrs_assets.drill.comparison import difference, log_content
 from mrs_assets.finalisation.asset_body import finalise_scope
 from mrs_assets.hydration.folds import FOLDS
 from mrs_resources.hydrator import Hydrator
 from mrs_resources.log_store import LogStore, Transaction
+from tests.conftest import SteppingClock
 from tests.hydration.rows import PROVENANCE, action, instant, put, replace_all, report_id, row
 
 SETTINGS = Settings(home=Path("unused"), retailers={"acme": Retailer(timezone="Europe/London")})
@@ -263,6 +265,30 @@ def test_without_a_named_belief_the_instant_of_acting_counts_and_never_more_than
     assert sides(record(tx)) == [("a1", "final_cause", "Campaign 1", "Till fault", "Rain")]
     put(tx, USER_EDITS, entry | {"acted_at": instant(1)})
     assert record(tx)["review_state"] is None, "nothing is known of what was seen before anything was written"
+
+
+def test_a_build_without_the_history_is_compared_without_the_review(tx: Transaction, tmp_path: Path) -> None:
+    entry = {"field": "final_cause", "value": "Till fault", "based_on_written_at": None}
+    with LogStore(tmp_path / "clean", SteppingClock()).transaction() as clean:
+        tell(clean, attribution=RAIN)
+        put(clean, USER_EDITS, action(USER_EDITS, "a1", "edit", **entry))
+        tell(tx)
+        said(tx, "a1", "edit", **entry | {"based_on_written_at": known_at(tx)})
+        tell(tx, attribution=RAIN)
+        states = [record(each)["review_state"] for each in (tx, clean)]
+        contents = [log_content(each, FINALISED) for each in (tx, clean)]
+    assert states == ["needs_review", None]
+    assert difference(FINALISED.name, FINALISED.key, *contents).is_none
+
+
+def test_a_contested_report_that_vanishes_asks_for_nothing(tx: Transaction) -> None:
+    tell(tx)
+    said(tx, "a1", "edit", field="final_cause", value="Till fault")
+    tell(tx, attribution=RAIN)
+    assert record(tx)["review_state"] == "needs_review"
+    vanish(tx)
+    seen = record(tx)
+    assert (seen["final_cause"], seen["review_state"], seen["review_sides"]) == ("Till fault", None, None)
 
 
 def test_a_policy_is_no_person(tx: Transaction) -> None:
