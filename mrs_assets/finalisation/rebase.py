@@ -180,12 +180,8 @@ def _on_cause(action: Action, own: Belief | None, now: Row) -> list[Side]:
 def _on_facts(action: Action, verdict: Verdict, own: Belief | None, now: Row) -> list[Side]:
     if own is None or own.saw is None:
         return []
-    moved = {name: _moved(name, own, now) for name in _FACTS}
-    return [Side(action, name, *_around(pair, verdict.decision)) for name, pair in moved.items() if pair]
-
-
-def _around(pair: tuple[str | None, str], decided: str | None) -> tuple[str | None, str | None, str]:
-    return pair[0], decided, pair[1]
+    moved = {name: pair for name in _FACTS if (pair := _moved(name, own, now))}
+    return [Side(action, name, saw, verdict.decision, says) for name, (saw, says) in moved.items()]
 
 
 def _moved(name: str, belief: Belief, now: Row) -> tuple[str | None, str] | None:
