@@ -84,6 +84,7 @@ def explain(
         sys.stdout.write(json.dumps(entries, default=str) + "\n")
         return
     print_table(_for_people("reports", explanation.current, settings), title=f"{report_id} now")
+    _print_sides(explanation.current)
     won = {"field group": list(explanation.sources), "supplied by": list(explanation.sources.values())}
     print_table(pl.DataFrame(won, schema_overrides={"supplied by": pl.String}), title="Which log won each field")
     for log, frame in explanation.logs.items():
@@ -92,6 +93,15 @@ def explain(
     if explanation.evidence is not None:
         say("[bold]The numbers behind the cause[/bold]")
         say(escape(json.dumps(explanation.evidence, indent=2, ensure_ascii=False)))
+
+
+def _print_sides(current: pl.DataFrame) -> None:
+    """What people relied on beside what the machine says against it, one line per conflict."""
+    for sides in current["review_sides"].drop_nulls():
+        columns = ("field", "actor", "acted_at", "action", "saw", "decided", "now", "annotation_id")
+        told = [{column: side[column] for column in columns} for side in json.loads(sides)]
+        table = pl.DataFrame(told, schema=dict.fromkeys(columns, pl.String)).rename({"now": "the machine says now"})
+        print_table(table, title="Needs review: what was seen and decided, and what is true now")
 
 
 _LEFT_OUT = (

@@ -225,7 +225,12 @@ MINORITY_REPORTS = View(
                 "annotation_id",
             ),
         ),
-        FieldGroup("review", _taken(FINALISED, "review_state", "evidence_count", "edit_issues", "refresh_seq")),
+        FieldGroup(
+            "review",
+            _taken(
+                FINALISED, "review_state", "review_sides", "evidence_count", "edit_issues", "edited_as", "refresh_seq"
+            ),
+        ),
         FieldGroup(
             "recall",
             _taken(REREVIEW_WORKLIST, "trigger_reason", "trigger_at", "outputs_generated_at", rereview_round="round"),

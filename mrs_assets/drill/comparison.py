@@ -15,6 +15,7 @@ from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.logs.model_registry import MODEL_REGISTRY
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.views import VIEWS, View
+from mrs_assets.finalisation.rebase import NEEDS_REVIEW
 from mrs_assets.hydration.folds import FOLDS
 from mrs_resources.hydrator import Hydrator
 from mrs_resources.log_store import EVER, LogStore, Transaction
@@ -103,19 +104,30 @@ def _difference(dataset: str, key: Sequence[str], expected: pl.DataFrame, found:
 def log_content(tx: Transaction, log: Contract, scope: Scope = EVER, run_id: str | None = None) -> pl.DataFrame:
     """Live rows of a log without what says who wrote them and when."""
     columns = dict.fromkeys(["retailer", "business_day", *log.hashed])
-    return tx.live(log, scope, run_id=run_id).select(list(columns))
+    return _without_reviews(tx.live(log, scope, run_id=run_id).select(list(columns)))
 
 
 def view_content(tx: Transaction, view: View) -> pl.DataFrame:
     """A view of the transaction's namespace, computed from the logs, without what says when it became known."""
-    rows = Hydrator(FOLDS).as_of(tx, view, None)
+    rows = _without_reviews(Hydrator(FOLDS).as_of(tx, view, None))
     return rows.select(name for name in rows.columns if name not in _NOT_CONTENT)
 
 
 def shown_content(tx: Transaction, view: View) -> pl.DataFrame:
     """A view as its table shows it, which is the namespace in force, in the columns of `view_content`."""
-    rows = Hydrator(FOLDS).current(tx, view)
+    rows = _without_reviews(Hydrator(FOLDS).current(tx, view))
     return rows.select(name for name in rows.columns if name not in _NOT_CONTENT)
+
+
+def _without_reviews(rows: pl.DataFrame) -> pl.DataFrame:
+    """Without what compares words with former beliefs and identities: a state without that history cannot know it."""
+    if "review_sides" not in rows.columns:
+        return rows
+    issues = pl.col("edit_issues").list
+    return rows.with_columns(
+        pl.col("review_state").replace(NEEDS_REVIEW, None),
+        issues.filter(~pl.element().str.starts_with(NEEDS_REVIEW)),
+    ).drop("review_sides", "edited_as")
 
 
 def differences(

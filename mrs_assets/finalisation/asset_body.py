@@ -15,6 +15,7 @@ from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.finalisation import selection_sql as sql
 from mrs_assets.finalisation.auto_approval import auto_approvals
+from mrs_assets.finalisation.beliefs import read_beliefs
 from mrs_assets.finalisation.closings import close_events, close_reports
 from mrs_assets.finalisation.finalise import finalise
 from mrs_assets.finalisation.transaction import Appended_co, Provenance_contra, Warehouse
@@ -55,12 +56,13 @@ def finalise_scope(
     folded = _folded(tx, ids)
     about_events = _event_edits(tx) if edited else USER_EVENT_EDITS.empty(stored=True)
     about_reports = _report_edits(tx, ids) if edited else USER_EDITS.empty(stored=True)
-    frame = finalise(folded, about_reports, about_events, settings, missing)
+    beliefs = read_beliefs(tx, about_reports)
+    frame = finalise(folded, about_reports, about_events, settings, missing, beliefs)
     if edited and settings.auto_approval.enabled:
         approvals = auto_approvals(frame, settings, _spoken_for(tx, ids))
         if approvals.height:
             tx.append(USER_EDITS, approvals, ANYWHERE, provenance)
-            frame = finalise(folded, _report_edits(tx, ids), about_events, settings, missing)
+            frame = finalise(folded, _report_edits(tx, ids), about_events, settings, missing, beliefs)
     appended = tx.append(FINALISED, _numbered(tx, frame, ids), ANYWHERE, provenance)
     close_reports(tx, frame, ANYWHERE, provenance)
     close_events(tx, scope, since, ANYWHERE, provenance)

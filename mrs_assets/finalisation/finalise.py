@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,8 +11,9 @@ import polars as pl
 from mrs_assets.contracts.logs.ended import CORRECTED
 from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.settings import Settings
-from mrs_assets.finalisation.editable import EVENT_FIELDS, REPORT_FIELDS, Parser
-from mrs_assets.finalisation.verdict import Verdict, combined, fold
+from mrs_assets.finalisation.editable import EVENT_FIELDS, REPORT_FIELDS
+from mrs_assets.finalisation.rebase import NEEDS_REVIEW, READ, Belief, Row, as_json, conflicts, review_state
+from mrs_assets.finalisation.verdict import Action, Verdict, combined, fold
 
 _INSTANT = pl.Datetime("us", "UTC")
 _SAID = pl.Schema(
@@ -29,6 +30,8 @@ _SAID = pl.Schema(
         "annotation_id": pl.String(),
         "finalized_at": _INSTANT,
         "review_state": pl.String(),
+        "review_sides": pl.String(),
+        "edited_as": pl.List(pl.String()),
         "evidence_count": pl.Int64(),
         "issues": pl.List(pl.String()),
     }
@@ -41,22 +44,25 @@ def finalise(
     event_edits: pl.DataFrame,
     settings: Settings,
     missing: frozenset[str] = frozenset(),
+    beliefs: Mapping[tuple[str, str], Belief] | None = None,
 ) -> pl.DataFrame:
     """Consolidate reports.
 
     Args:
         folded: one row per report in the columns of `minority_reports`, as the stages alone have it, and `withdrawn`:
             the report is no longer detected, and the row holds its last known values.
-        report_edits: standing actions in the columns of `user_edits_log`; `report_id` is the report meant now.
+        report_edits: standing actions in the columns of `user_edits_log`; `report_id` is the report meant now,
+            `made_on` the one that the action names.
         event_edits: the same on events; `report_group_id` is the event meant now.
         settings: time zones of the retailers.
         missing: reasons known to the caller, such as `MEEL_down` or `edits_down`.
+        beliefs: (annotation, report meant now) → what the annotation's author looked at.
 
     Returns:
         One row per report in the columns of FINALISED, without `refresh_seq`, sorted by `report_id`.
     """
-    said = _what_was_said(folded, report_edits, event_edits)
-    rows = folded.drop("final_decision", "annotation_id", "finalized_at", "review_state", "evidence_count")
+    said = _what_was_said(folded, report_edits, event_edits, beliefs or {})
+    rows = folded.drop([name for name in said.columns if name != "report_id"], strict=False)
     rows = rows.join(said, on="report_id", how="left").with_columns(
         pl.col("evidence_count").fill_null(0),
         pl.col("issues").fill_null(pl.lit([], dtype=pl.List(pl.String))),
@@ -70,25 +76,54 @@ def finalise(
     return rows.select(kept).sort("report_id")
 
 
-def _verdicts(edits: pl.DataFrame, subject: str, editable: Mapping[str, Parser]) -> dict[str, Verdict]:
-    actions: dict[str, list[dict[str, Any]]] = {}
+def _by_subject(edits: pl.DataFrame, subject: str) -> dict[str, list[Action]]:
+    actions: dict[str, list[Action]] = {}
     for row in edits.iter_rows(named=True):
         actions.setdefault(row[subject], []).append(row)
-    return {key: fold(rows, editable) for key, rows in actions.items()}
+    return actions
 
 
-def _what_was_said(folded: pl.DataFrame, report_edits: pl.DataFrame, event_edits: pl.DataFrame) -> pl.DataFrame:
+def _what_was_said(
+    folded: pl.DataFrame,
+    report_edits: pl.DataFrame,
+    event_edits: pl.DataFrame,
+    beliefs: Mapping[tuple[str, str], Belief],
+) -> pl.DataFrame:
     """One row per report that an action is about, directly or through its event."""
-    reports = _verdicts(report_edits, "report_id", REPORT_FIELDS)
-    events = _verdicts(event_edits, "report_group_id", EVENT_FIELDS)
+    reports = _by_subject(report_edits, "report_id")
+    events = {key: fold(rows, EVENT_FIELDS) for key, rows in _by_subject(event_edits, "report_group_id").items()}
     about = folded.filter(pl.col("report_id").is_in(list(reports)) | pl.lit(bool(events)))
     rows = []
-    for report_id, group in about.select("report_id", "report_group_id").iter_rows():
-        own = reports.get(report_id, Verdict())
-        event = events.get(own.fields.get("report_group_id", group), Verdict())
-        if report_id in reports or event != Verdict():
-            rows.append(_as_row(report_id, combined(own, event)))
+    for now in about.select(*READ, "withdrawn").iter_rows(named=True):
+        report_id = now["report_id"]
+        actions = reports.get(report_id, [])
+        own = fold(actions, REPORT_FIELDS)
+        event = events.get(own.fields.get("report_group_id", now["report_group_id"]), Verdict())
+        if actions or event != Verdict():
+            verdict = combined(own, event)
+            rows.append(_as_row(report_id, verdict) | _rebased(now, actions, own, verdict, beliefs))
     return pl.DataFrame(rows, schema=_SAID)
+
+
+def _rebased(
+    now: Row,
+    actions: Sequence[Action],
+    own: Verdict,
+    verdict: Verdict,
+    beliefs: Mapping[tuple[str, str], Belief],
+) -> dict[str, Any]:
+    """What the record says of words that came from another identity, and of those that the machine contradicts."""
+    report_id = now["report_id"]
+    former = sorted({action["made_on"] for action in actions} - {report_id})
+    keys = {action["annotation_id"]: (action["annotation_id"], report_id) for action in actions}
+    looked_at = {annotation: beliefs[key] for annotation, key in keys.items() if key in beliefs}
+    sides = [] if now["withdrawn"] else conflicts(actions, own, looked_at, now)
+    return {
+        "review_state": review_state(verdict, sides, looked_at, now),
+        "review_sides": as_json(sides),
+        "issues": sorted(verdict.issues | {f"{NEEDS_REVIEW}_{side.field}" for side in sides}),
+        "edited_as": former or None,
+    }
 
 
 def _as_row(report_id: str, verdict: Verdict) -> dict[str, Any]:
@@ -104,9 +139,7 @@ def _as_row(report_id: str, verdict: Verdict) -> dict[str, Any]:
         "final_decision": verdict.decision,
         "annotation_id": verdict.decided_by,
         "finalized_at": verdict.decided_at,
-        "review_state": verdict.review_state,
         "evidence_count": verdict.evidence_count,
-        "issues": sorted(verdict.issues),
     }
 
 

@@ -16,7 +16,7 @@ from mrs_assets.hydration.events_sql import U
 from mrs_assets.hydration.moves_sql import event_heard_sql, event_moves_sql, event_reach_sql, report_moves_sql
 from mrs_assets.hydration.newest import LogRow, newest_row_sql
 from mrs_assets.hydration.precedence import REPORT_LOGS, F
-from mrs_assets.hydration.reports_sql import MACHINE_LOGS, machine_sql, reports_sql
+from mrs_assets.hydration.reports_sql import MACHINE_LOGS, machine_at_sql, machine_sql, reports_sql
 from mrs_assets.hydration.standing_sql import heard_sql, standing_sql
 
 READS = (*(row.contract for row in REPORT_LOGS), EVENTS, USER_EDITS, USER_EVENT_EDITS)
@@ -112,10 +112,10 @@ EVENT_EDITS = (
 
 REPORT_EDITS = (
     f"WITH RECURSIVE {', '.join([*_REPORT_MOVES, *standing_sql(_T)])} "
-    "SELECT t.* REPLACE (m.current AS report_id) FROM t_standing t JOIN report_moves m ON m.former = t.report_id "
-    f"WHERE m.current IN ({_GIVEN})"
+    "SELECT t.* REPLACE (m.current AS report_id), t.report_id AS made_on FROM t_standing t "
+    f"JOIN report_moves m ON m.former = t.report_id WHERE m.current IN ({_GIVEN})"
 )
-"""Standing actions on the given reports and on those that they replaced."""
+"""Standing actions on the given reports and on those that they replaced; `made_on` is the report that one names."""
 
 SPOKEN_FOR = (
     f"WITH RECURSIVE {', '.join([*_REPORT_MOVES, *newest_row_sql(_T)])} "
@@ -129,6 +129,17 @@ MACHINE = machine_sql(limited_to=_GIVEN)
 
 MACHINE_LAST_KNOWN = machine_sql(limited_to=_GIVEN, withdrawn_too=True)
 """What the stages last said of the given reports, true or not."""
+
+_ASKED = (
+    "SELECT unnest(CAST($words AS VARCHAR[])) AS word, unnest(CAST($subjects AS VARCHAR[])) AS subject, "
+    "unnest(CAST($seen_at AS TIMESTAMPTZ[])) AS seen_at, unnest(CAST($tick_to AS TIMESTAMPTZ[])) AS tick_to"
+)
+
+MACHINE_AT = machine_at_sql(_ASKED)
+"""What the stages said, as of an instant or a tick of its own for each of `$words`."""
+
+MACHINE_LAST_KNOWN_AT = machine_at_sql(_ASKED, withdrawn_too=True)
+"""The same, of reports that were no longer true by then."""
 
 FINALISED_RECORDS = f"WITH {', '.join(newest_row_sql(F, limited_to=_GIVEN))} SELECT * FROM f"
 """The live records of the given reports."""

@@ -31,7 +31,9 @@ class Verdict:
         decided_by, decided_at: annotation that decided, and when its actor acted. UTC.
         approved_cause: the cause that an approval names as seen.
         fields: values set by edits that hold.
+        held_by: annotation that set each of them.
         review_state: `requested`, `deferred`, `reopened`, or None.
+        asked_by: annotation that the review state is of.
         evidence_count: pieces of evidence added.
         issues: codes of actions that could not be applied.
         spoke: there is a verdict or a reopening, so that a broader verdict does not apply.
@@ -42,7 +44,9 @@ class Verdict:
     decided_at: datetime | None = None
     approved_cause: str | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
+    held_by: Mapping[str, str] = field(default_factory=dict)
     review_state: str | None = None
+    asked_by: str | None = None
     evidence_count: int = 0
     issues: frozenset[str] = frozenset()
     spoke: bool = False
@@ -55,7 +59,7 @@ def fold(actions: Iterable[Action], editable: Mapping[str, Parser]) -> Verdict:
         actions: rows of the edits log that no undo took back.
         editable: fields that an edit may set, with their parsers.
     """
-    ordered = sorted(actions, key=lambda a: (a["user_role"] != "system", a["acted_at"], a["annotation_id"]))
+    ordered = in_order(actions)
     values: dict[str, tuple[Any, Action]] = {}
     issues: set[str] = set()
     for action in ordered:
@@ -67,17 +71,25 @@ def fold(actions: Iterable[Action], editable: Mapping[str, Parser]) -> Verdict:
     reviewing = [a for a in ordered if a["action"] == "request_review" or _decides(a, values)]
     last = deciding[-1] if deciding else None
     decided = last if last is not None and last["action"] != "reopen" else None
+    review_state = _REVIEW_STATES.get(reviewing[-1]["action"]) if reviewing else None
     return Verdict(
         decision=_decision(decided) if decided else None,
         decided_by=decided["annotation_id"] if decided else None,
         decided_at=decided["acted_at"] if decided else None,
-        approved_cause=_named_cause(decided) if decided else None,
+        approved_cause=named_cause(decided) if decided else None,
         fields={name: value for name, (value, _) in values.items()},
-        review_state=_REVIEW_STATES.get(reviewing[-1]["action"]) if reviewing else None,
+        held_by={name: action["annotation_id"] for name, (_, action) in values.items()},
+        review_state=review_state,
+        asked_by=reviewing[-1]["annotation_id"] if review_state else None,
         evidence_count=sum(a["action"] == "add_evidence" for a in ordered),
         issues=frozenset(issues),
         spoke=last is not None,
     )
+
+
+def in_order(actions: Iterable[Action]) -> list[Action]:
+    """Actions in the order in which they are folded."""
+    return sorted(actions, key=lambda a: (a["user_role"] != "system", a["acted_at"], a["annotation_id"]))
 
 
 def _set_field(
@@ -106,7 +118,8 @@ def _decision(action: Action) -> str:
     return _DECISIONS[action["action"]]
 
 
-def _named_cause(action: Action) -> str | None:
+def named_cause(action: Action) -> str | None:
+    """The cause that an approval names as the one that was seen."""
     if action["action"] != "approve":
         return None
     return (action["value"] or "").strip(" ") or None
@@ -119,6 +132,7 @@ def combined(report: Verdict, event: Verdict) -> Verdict:
     if "final_cause" not in fields and not settled:
         fields = {**{name: event.fields[name] for name in FINAL_FIELDS if name in event.fields}, **fields}
     decider = report if report.spoke else event
+    asker = report if report.spoke or report.review_state else event
     approved = report.approved_cause if report.spoke else event.approved_cause
     return Verdict(
         decision=decider.decision,
@@ -126,7 +140,9 @@ def combined(report: Verdict, event: Verdict) -> Verdict:
         decided_at=decider.decided_at,
         approved_cause=approved,
         fields=fields,
-        review_state=report.review_state if report.spoke or report.review_state else event.review_state,
+        held_by={**{name: by for name, by in event.held_by.items() if name in fields}, **report.held_by},
+        review_state=asker.review_state,
+        asked_by=asker.asked_by,
         evidence_count=report.evidence_count + event.evidence_count,
         issues=report.issues | event.issues,
         spoke=report.spoke or event.spoke,

@@ -37,6 +37,18 @@ def machine_sql(*, limited_to: str, withdrawn_too: bool = False) -> str:
     return _fold(MACHINE_LOGS, table, _MACHINE_DEGRADES, everyone, limited_to, withdrawn_too=withdrawn_too)
 
 
+def machine_at_sql(asked: str, *, withdrawn_too: bool = False) -> str:
+    """What the stages alone said, once per question: `report_id` holds the question's `word`.
+
+    Args:
+        asked: a query of (word, subject, seen_at, tick_to); see `newest_row_sql`.
+        withdrawn_too: as for `machine_sql`.
+    """
+    table = {group: tuple(s for s in sources if s.name in MACHINE) for group, sources in PRECEDENCE.items()}
+    everyone = f"SELECT report_id FROM {D.alias}_newest"
+    return _fold(MACHINE_LOGS, table, _MACHINE_DEGRADES, everyone, None, withdrawn_too=withdrawn_too, asked=asked)
+
+
 def _fold(
     logs: Iterable[LogRow],
     precedence: Mapping[str, tuple[Source, ...]],
@@ -45,9 +57,12 @@ def _fold(
     limited_to: str | None,
     *,
     withdrawn_too: bool = False,
+    asked: str | None = None,
 ) -> str:
     logs = tuple(logs)
-    parts = [part for row in logs for part in newest_row_sql(row, limited_to=limited_to, withdrawn_too=withdrawn_too)]
+    parts = [f"asked AS ({asked})"] if asked else []
+    for row in logs:
+        parts += newest_row_sql(row, limited_to=limited_to, withdrawn_too=withdrawn_too, asked=asked is not None)
     columns = [column for group in MINORITY_REPORTS.groups for column in _group_columns(group, precedence[group.name])]
     sources = [_source_column(group.name, precedence[group.name]) for group in MINORITY_REPORTS.groups]
     joins = "".join(f"\n  LEFT JOIN {row.alias} USING (report_id)" for row in logs)

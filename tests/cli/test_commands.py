@@ -116,6 +116,22 @@ def test_an_edit_waits_in_the_inbox_and_the_next_tick_applies_it(ticked: Path) -
     assert (after["final_decision"], after["source_used_final"]) == ("approved", "ui")
 
 
+def test_both_sides_of_a_conflict_are_listed_and_explained(ticked: Path) -> None:
+    before = rows(ticked, "show", "reports", "--where", "sku = 'eggs'")[0]
+    report = str(before["report_id"])
+    assert mrs(ticked, "edit", report, "approve", "--value", "Egg [bold]festival", "--actor", "lewis")[0] == 0
+    assert mrs(ticked, "tick")[0] == 0
+    edits = rows(ticked, "show", "user_edits_log", "--where", "value = 'Egg [bold]festival'")
+    assert [edit["based_on_written_at"] for edit in edits] == [before["known_at"]], "what was shown is what was seen"
+    assert [r["report_id"] for r in rows(ticked, "show", "reports", "--where", "review_state = 'needs_review'")] == [
+        report
+    ]
+    code, out, _ = mrs(ticked, "explain", report)
+    assert code == 0
+    for expected in ("Needs review", "the machine says now", "[bold]festival", str(before["proposed_cause"])):
+        assert expected in out.replace("\n", " ")
+
+
 @pytest.mark.parametrize(
     "mistake",
     [

@@ -176,7 +176,7 @@ def test_an_approval_keeps_the_cause_that_was_seen(tx: Transaction) -> None:
     assert (seen["final_cause"], seen["proposed_cause"], seen["edit_issues"]) == (
         "Campaign 1",
         "Rain",
-        ["cause_moved_on"],
+        ["cause_moved_on", "needs_review_final_cause"],
     )
     assert (seen["final_decision"], seen["final_confidence"]) == ("approved", None)
 

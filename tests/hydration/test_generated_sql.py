@@ -20,6 +20,7 @@ STATEMENTS = {
     "minority_reports_refresh": REPORTS_FOLD.refresh,
     "minority_events": EVENTS_FOLD.rebuild,
     "machine": selection_sql.MACHINE,
+    "machine_at": selection_sql.MACHINE_AT,
     "report_edits": selection_sql.REPORT_EDITS,
 }
 EVERYTHING = {**STATEMENTS, "as_of_events": EVENTS_FOLD.as_of, "refresh_events": EVENTS_FOLD.refresh}
@@ -40,4 +41,4 @@ def test_statements_are_portable_and_parametrised(name: str) -> None:
     assert not re.search(r"\b(QUALIFY|RETURNING|ON CONFLICT|PRIMARY KEY)\b", sql, re.IGNORECASE)
     assert not re.search(r"run-\d|20\d\d-", sql)
     assert "$run_id" in sql
-    assert "$as_of" in sql
+    assert "$as_of" in sql or "$seen_at" in sql

@@ -5,6 +5,7 @@ from mrs_assets.contracts.contract import Contract, Rows
 
 SOURCES = ("detected", "clustered", "attribution", "cohort", "finalised", "ui")
 FINAL_DECISIONS = ("approved", "rejected", "edited", "deferred", "auto_approved")
+REVIEW_STATES = ("requested", "deferred", "reopened", "needs_review")
 
 
 def _source(of: str) -> str:
@@ -48,7 +49,17 @@ class MinorityReportFinalised(Rows):
     finalized_at: Instant = optional(description="When the verdict was given; NULL while nobody decided. UTC.")
     annotation_id: str = optional(description="The edit that decided.")
     evidence_count: Count = optional(description="Pieces of evidence that analysts added.")
-    review_state: str = optional(isin=["requested", "deferred", "reopened"], description="What an analyst asked for.")
+    review_state: str = optional(
+        isin=list(REVIEW_STATES),
+        description="What an analyst asked for; `needs_review` where the machine contradicts what a person relied on.",
+    )
+    review_sides: str = optional(
+        description="JSON: both sides of each conflict: a list of annotation_id, actor, action, field, saw, decided, "
+        "now, acted_at; NULL where there is none."
+    )
+    edited_as: Texts = optional(
+        description="Sorted former identities of the report that edits were made on; NULL where none was."
+    )
     edit_issues: Texts = optional(
         description="Sorted short codes of what edits say that could not be applied or that no longer agrees."
     )
