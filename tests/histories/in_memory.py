@@ -23,14 +23,13 @@ _open: dict[Path, duckdb.DuckDBPyConnection] = {}
 
 @contextmanager
 def warehouses_in_memory() -> Iterator[None]:
-    """Keep every warehouse opened here in memory, until the end."""
-    on_disk, looking = FileBackend.connection, Kernel.ensure
+    """Keep every warehouse that is begun here in memory, until the end; others stay files."""
     FileBackend.connection = _connection  # type: ignore[method-assign]
     Kernel.ensure = _is_there  # type: ignore[method-assign]
     try:
         yield
     finally:
-        FileBackend.connection, Kernel.ensure = on_disk, looking  # type: ignore[method-assign]
+        FileBackend.connection, Kernel.ensure = _on_disk, _look  # type: ignore[method-assign]
         for home in [*_open]:
             forget(home)
 
@@ -63,11 +62,16 @@ def forget(home: Path) -> None:
 
 
 _look = Kernel.ensure
+_on_disk = FileBackend.connection
 
 
 @contextmanager
 def _connection(backend: FileBackend) -> Iterator[duckdb.DuckDBPyConnection]:
     home = backend.file.parents[1]
+    if home not in _open:
+        with _on_disk(backend) as connection:
+            yield connection
+        return
     cursor = _open[home].cursor()
     try:
         cursor.execute(f"SET TimeZone = 'UTC'; USE {CATALOG}; PRAGMA disable_optimizer")

@@ -167,13 +167,10 @@ def _verdicts(world: World) -> Iterator[str]:
         wrong = {name: (value, record[name]) for name, value in expected.items() if record[name] != value}
         if wrong:
             yield f"{report}: expected and found {wrong}"
-        if any(w["field"] == "window_start" for w in words if w["annotation_id"] not in _undone(words)):
-            if "unusable_window_start" not in (record["edit_issues"] or []):
-                yield f"{report}: nobody is told that its window_start is unusable"
-
-
-def _undone(words: list[Word]) -> set[str]:
-    return {w["undoes"] for w in words if w["action"] == "undo"}
+        undone = {w["undoes"] for w in words if w["action"] == "undo"}
+        unusable = any(w["field"] == "window_start" and w["annotation_id"] not in undone for w in words)
+        if unusable and "unusable_window_start" not in (record["edit_issues"] or []):
+            yield f"{report}: nobody is told that its window_start is unusable"
 
 
 def what_happened(world: World) -> Counter[str]:

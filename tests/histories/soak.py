@@ -24,7 +24,7 @@ _scratch: list[tempfile.TemporaryDirectory[str]] = []
 @cache
 def _start() -> Start:
     _scratch.append(tempfile.TemporaryDirectory(prefix="mrs-soak-"))
-    in_memory.warehouses_in_memory().__enter__()
+    in_memory.warehouses_in_memory().__enter__()  # FIXME
     return start_for(Path(_scratch[0].name) / "start")
 
 
