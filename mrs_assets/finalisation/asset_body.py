@@ -113,6 +113,9 @@ def _touched(tx: Warehouse[Any, Any], scope: Scope, *, edited: bool = True) -> l
     }
     now = {"run_id": tx.run_id, "as_of": None}
     found = set(tx.query(sql.IN_SCOPE, limits)["report_id"])
+    # An event has members at other retailers, whose own runs may be over.
+    days = {name: limits[name] for name in ("run_id", "first_day", "last_day")}
+    found |= set(tx.query(sql.NEWLY_COHORTED, days)["report_id"])
     if edited and _any(tx, USER_EDITS):
         found |= set(tx.query(sql.NEWLY_EDITED, now | {"retailer": scope.retailer})["report_id"])
     if edited and _any(tx, USER_EVENT_EDITS):

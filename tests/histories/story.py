@@ -91,7 +91,8 @@ def _usual(rng: random.Random) -> int:
     return 20 + rng.randint(-3, 3)
 
 
-def _day(number: int) -> date:
+def story_day(number: int) -> date:
+    """A day of the story, counted from its first."""
     return FIRST_DAY + timedelta(days=KNOWN_DAYS + number)
 
 
@@ -142,10 +143,10 @@ class Teller:
     def _signals(self, first: int, length: int, direction: str) -> None:
         for retailer in RETAILERS:
             tick = self.rng.randrange(self.calendar.ticks)
-            signal = Signal(f"c{self.story.seed}", self.story.store, _day(first), length, direction)
+            signal = Signal(f"c{self.story.seed}", self.story.store, story_day(first), length, direction)
             self.story.signals.setdefault((tick, retailer), []).append(signal)
             if tick + 1 < self.calendar.ticks and self.rng.random() < 0.25:
-                moved = Signal(signal.event_id, signal.store, _day(first + 1), length, direction)
+                moved = Signal(signal.event_id, signal.store, story_day(first + 1), length, direction)
                 self.story.signals.setdefault((tick + 1, retailer), []).append(moved)
                 self.story.traits.add("signal moved")
         self.story.traits.add("shared cause")
@@ -172,11 +173,11 @@ class Teller:
     def _first_telling(self) -> None:
         for (retailer, sku, day), units in self.told.items():
             rows = self.story.fresh.setdefault((self.calendar.tick_of[day], retailer), [])
-            rows.append(Row(self.story.store, sku, _day(day), units))
+            rows.append(Row(self.story.store, sku, story_day(day), units))
 
     def _again(self, tick: int, retailer: str, sku: str, day: int, units: int | None) -> None:
         rows = self.story.again.setdefault((tick, retailer), [])
-        rows.append(Row(self.story.store, sku, _day(day), units))
+        rows.append(Row(self.story.store, sku, story_day(day), units))
 
     def _late(self) -> None:
         tick, retailer = self.rng.randrange(self.calendar.ticks - 1), self.rng.choice(RETAILERS)
