@@ -76,7 +76,7 @@ class Morning:
         reports = home.rows("SELECT report_id FROM minority_reports ORDER BY ALL")
         home.send("edits", "acme", "".join(_word(n, str(row["report_id"])) for n, row in enumerate(reports)))
         file = self.folder / "warehouse" / "mrs.duckdb"
-        file.unlink(missing_ok=True)
+        file.parent.mkdir()
         in_memory.save(self.folder, file)
         in_memory.forget(self.folder)
         self.kills = [*self._finish_undisturbed()]
@@ -180,8 +180,7 @@ def chosen(kills: Sequence[Kill], wanted: int) -> list[Kill]:
         first.setdefault((kill.step, kill.moment), []).append(kill)
     rounds: list[Kill] = []
     while any(first.values()):
-        for (step, moment), left in sorted(first.items(), key=lambda item: (MOMENTS.index(item[0][1]), item[0][0])):
-            if left:
-                rounds.append(left.pop(len(left) // 2))
+        by_moment = sorted(first, key=lambda kind: (MOMENTS.index(kind[1]), kind[0]))
+        rounds += [first[kind].pop(len(first[kind]) // 2) for kind in by_moment if first[kind]]
     every = len(rounds) / wanted
     return rounds[:wanted] if every < 1 else [rounds[int(n * every)] for n in range(wanted)]

@@ -104,6 +104,13 @@ class Start:
         in_memory.begin(home, self.folder / f"{which}.duckdb")
         return Home(settings_of(home), SteppingClock(at))
 
+    def put(self, which: str, home: Path) -> Home:
+        """The same, with its warehouse in a file."""
+        shutil.copytree(self.folder / which, home)
+        (home / "warehouse").mkdir(exist_ok=True)
+        shutil.copyfile(self.folder / f"{which}.duckdb", home / "warehouse" / "mrs.duckdb")
+        return Home(settings_of(home), SteppingClock(MORNING))
+
 
 def _put_model_in_force(home: Home) -> None:
     retailer = Retailer(timezone="UTC")
