@@ -174,13 +174,12 @@ def tick_and_die(folder: Path, fatal: int) -> None:
 
 
 def chosen(kills: Sequence[Kill], wanted: int) -> list[Kill]:
-    """So many kills, spread over the steps and over the moments of each."""
-    first: dict[tuple[int, str], list[Kill]] = {}
+    """So many kills: first one of every step, the moments in turn, then every step again with its next moment."""
+    left: dict[tuple[int, str], list[Kill]] = {}
     for kill in kills:
-        first.setdefault((kill.step, kill.moment), []).append(kill)
-    rounds: list[Kill] = []
-    while any(first.values()):
-        by_moment = sorted(first, key=lambda kind: (MOMENTS.index(kind[1]), kind[0]))
-        rounds += [first[kind].pop(len(first[kind]) // 2) for kind in by_moment if first[kind]]
-    every = len(rounds) / wanted
-    return rounds[:wanted] if every < 1 else [rounds[int(n * every)] for n in range(wanted)]
+        left.setdefault((kill.step, kill.moment), []).append(kill)
+    in_turn = sorted(left, key=lambda kind: ((MOMENTS.index(kind[1]) - kind[0]) % len(MOMENTS), kind[0]))
+    ordered: list[Kill] = []
+    while len(ordered) < len(kills):
+        ordered += [left[kind].pop(len(left[kind]) // 2) for kind in in_turn if left[kind]]
+    return ordered[:wanted]
