@@ -76,7 +76,7 @@ class Morning:
         reports = home.rows("SELECT report_id FROM minority_reports ORDER BY ALL")
         home.send("edits", "acme", "".join(_word(n, str(row["report_id"])) for n, row in enumerate(reports)))
         file = self.folder / "warehouse" / "mrs.duckdb"
-        file.parent.mkdir()
+        file.parent.mkdir(exist_ok=True)
         in_memory.save(self.folder, file)
         in_memory.forget(self.folder)
         self.kills = [*self._finish_undisturbed()]
