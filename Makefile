@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready
 export MRS_HOME ?= $(CURDIR)/.mrs
 
-.PHONY: demo test ui lint format docs bench lock clean
+.PHONY: demo test soak ui lint format docs bench lock clean
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed") if sys.version_info < (3, 11) else None'
@@ -18,6 +18,9 @@ demo: $(READY) ## a year of real sales, reports for its last 13 weeks
 
 test: $(READY) ## every test
 	$(BIN)/python -m pytest -n 2
+
+soak: $(READY) ## random histories, kills and readers by the thousand; hours: see tests/histories/soak.py
+	$(BIN)/python -m tests.histories.soak
 
 ui: $(READY) ## Dagster's UI with sensors and schedules, on the loopback interface
 	$(BIN)/mrs ui

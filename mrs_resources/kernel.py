@@ -4,9 +4,9 @@
 version, appends what changed, and, where the offered rows are the whole truth for the scope, appends a retraction for
 every live key that they no longer hold. Offering the same rows again therefore appends nothing.
 
-Where a key does not decide its business day, as that of a campaign, a changed row may come to lie on another day. The
-old day then gets a retraction too, so that whoever reads only that day does not take the old version for the newest;
-that day may lie outside of the scope.
+Where a key does not decide its business day, as that of a campaign, a row may come to lie on another day, which is a
+change. The old day then gets a retraction too, so that whoever reads only that day does not take the old version for
+the newest; that day may lie outside of the scope.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ BATCHES_DDL = (
     "appended BIGINT, retracted BIGINT, rejected BIGINT, dagster_run_id VARCHAR, code_version VARCHAR"
 )
 _GONE = f"ANTI JOIN {OFFERED} f ON {{same_key}}"
-_MOVED = f"JOIN {OFFERED} f ON {{same_key}} AND f.business_day <> l.business_day AND f.row_hash <> l.row_hash"
+_MOVED = f"JOIN {OFFERED} f ON {{same_key}} AND f.business_day <> l.business_day"
 """Which of the latest rows to retract."""
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -226,7 +226,7 @@ class Kernel:
         if self._count("SELECT count(*) FROM latest"):
             moved = "NOT l.is_retracted AND l.business_day <> o.business_day" if _may_move(contract) else "FALSE"
             version = f"coalesce(l.version, 0) + CASE WHEN {moved} THEN 2 ELSE 1 END"
-            condition = "l.version IS NULL OR l.is_retracted OR l.row_hash <> o.row_hash"
+            condition = f"l.version IS NULL OR l.is_retracted OR l.row_hash <> o.row_hash OR {moved}"
             join = f"LEFT JOIN latest l ON {same_key(contract, 'o', 'l')}"
         else:
             version, condition, join = "1", "TRUE", ""

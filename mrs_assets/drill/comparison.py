@@ -31,8 +31,8 @@ _NOT_CONTENT = {"known_at", "group_supersedes", *(name for log in LOGS for name 
 
 _THERE = "there:"
 
-WITHDRAWN = (pl.col("resolution_reason") == CORRECTED).fill_null(value=False)
-"""Which records are of a report or event that was once believed in and is no longer true."""
+WITHDRAWN = pl.col("resolution_reason").is_in([CORRECTED, "superseded"]).fill_null(value=False)
+"""Which records are of a report or event that was once believed in and is no longer true, or is another one now."""
 
 _WITH_FORMER_BELIEFS = frozenset({ENDED.name, EVENTS.name, FINALISED.name, *(view.name for view in VIEWS)})
 

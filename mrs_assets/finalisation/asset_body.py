@@ -80,6 +80,9 @@ def _touched(tx: Warehouse[Any, Any], scope: Scope, since: datetime | None, *, e
     now = {"run_id": tx.run_id, "as_of": None}
     if since is None:
         found = set(tx.query(sql.IN_SCOPE, limits)["report_id"])
+        # An event has members at other retailers, whose own runs may be over.
+        days = {name: limits[name] for name in ("run_id", "first_day", "last_day")}
+        found |= set(tx.query(sql.NEWLY_COHORTED, days)["report_id"])
     else:
         found = set(tx.query(sql.CHANGED, {"run_id": tx.run_id, "since": since})["report_id"])
     if edited and _any(tx, USER_EDITS):

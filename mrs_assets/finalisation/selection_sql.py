@@ -72,6 +72,13 @@ EVENTS_TO_CLOSE = (
 """The newest rows, retracted ones too, of events that no live row speaks of, or that are closed for that reason."""
 
 _WRITTEN = f"SELECT report_id, max(written_at) AS written_at FROM {FINALISED.name} WHERE run_id = $run_id GROUP BY ALL"
+
+NEWLY_COHORTED = (
+    f"WITH written AS ({_WRITTEN}) SELECT DISTINCT h.report_id FROM {COHORTED.name} h JOIN written w USING (report_id) "
+    "WHERE h.run_id = $run_id AND h.business_day BETWEEN $first_day AND $last_day AND h.written_at > w.written_at"
+)
+"""Reports of any retailer whose event said something newer than their record on the scope's days."""
+
 _REPORT_MOVES = report_moves_sql(f"SELECT report_id FROM {USER_EDITS.name} WHERE run_id = $run_id")
 
 _WORDS = heard_sql(_T, "report_id", "run_id = $run_id AND ($retailer IS NULL OR retailer = $retailer)")
@@ -88,24 +95,34 @@ _EVER_MEMBERS = (
     f"SELECT report_id FROM {COHORTED.name} WHERE run_id = $run_id AND report_group_id IN ({_EDITED_EVENTS}) "
     f"UNION SELECT report_id FROM {FINALISED.name} WHERE run_id = $run_id AND report_group_id IN ({_EDITED_EVENTS})"
 )
-_EVENT_PARTS = [
-    "reports AS (SELECT report_id, report_group_id, source_used_identity "
-    f"FROM ({reports_sql(limited_to=_EVER_MEMBERS)}))",
-    *event_moves_sql(_EDITED_EVENTS),
-    *standing_sql(U),
-    *event_reach_sql(U.alias),
-]
+_THEIR_EVENTS = f"SELECT report_group_id FROM {COHORTED.name} WHERE run_id = $run_id AND report_id IN ({_EVER_MEMBERS})"
+_EVER_BESIDE = (
+    f"{_EVER_MEMBERS} UNION SELECT report_id FROM {COHORTED.name} WHERE run_id = $run_id "
+    f"AND report_group_id IN ({_THEIR_EVENTS})"
+)
+"""Members of the edited events, and of every event that one of them was ever in: the words may be about it now."""
+
+
+def _event_parts(limited_to: str) -> list[str]:
+    folded = reports_sql(limited_to=limited_to)
+    return [
+        f"reports AS (SELECT report_id, report_group_id, source_used_identity FROM ({folded}))",
+        *event_moves_sql(_EDITED_EVENTS),
+        *standing_sql(U),
+        *event_reach_sql(U.alias),
+    ]
+
 
 IN_NEWLY_EDITED_EVENTS = (
-    f"WITH RECURSIVE {', '.join([*_EVENT_PARTS, *heard_sql(U, 'report_group_id')])}, written AS ({_WRITTEN}), "
-    f"{event_heard_sql(U.alias)} "
+    f"WITH RECURSIVE {', '.join([*_event_parts(_EVER_BESIDE), *heard_sql(U, 'report_group_id')])}, "
+    f"written AS ({_WRITTEN}), {event_heard_sql(U.alias)} "
     "SELECT DISTINCT r.report_id FROM reports r JOIN heard h ON h.subject = r.report_group_id "
     "LEFT JOIN written w ON w.report_id = r.report_id WHERE w.written_at IS NULL OR h.written_at > w.written_at"
 )
 """Reports whose event has an action that is newer than their record."""
 
 EVENT_EDITS = (
-    f"WITH RECURSIVE {', '.join(_EVENT_PARTS)} "
+    f"WITH RECURSIVE {', '.join(_event_parts(_EVER_MEMBERS))} "
     "SELECT u.* REPLACE (r.subject AS report_group_id) FROM u_standing u JOIN u_reach r USING (annotation_id)"
 )
 """Standing actions on events, addressed to the event that the former one's reports belong to now, and to itself."""

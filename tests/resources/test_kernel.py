@@ -16,10 +16,11 @@ from polars.testing import assert_frame_equal
 from mrs_assets.contracts.errors import ContractBroken
 from mrs_assets.contracts.ids import report_id
 from mrs_assets.contracts.logs.detected import DETECTED
+from mrs_assets.contracts.logs.ended import ENDED
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.scope import Scope
 from mrs_resources.kernel import Provenance
-from mrs_resources.log_store import LogStore
+from mrs_resources.log_store import EVER, LogStore
 from tests.conftest import SteppingClock
 from tests.examples import example_rows
 
@@ -190,3 +191,14 @@ def test_the_live_state_is_the_last_whole_truth_and_the_past_never_changes(
             assert_frame_equal(tx.live(SALES_TIMESERIES, as_of=instant), belief)
         rows = tx.history(SALES_TIMESERIES)
     assert rows.unique(["run_id", *SALES_TIMESERIES.key, "version"]).height == rows.height
+
+
+def test_a_row_that_comes_to_lie_on_another_day_is_found_there(store: LogStore) -> None:
+    closure = example_rows(ENDED, 1)
+    noted_earlier = closure.with_columns(pl.col("business_day") - timedelta(days=2))
+    for rows in (closure, noted_earlier):
+        with store.transaction() as tx:
+            tx.append(ENDED, rows, replace(EVER, complete=False), WRITER)
+    with store.transaction() as tx:
+        assert tx.live(ENDED)["business_day"].to_list() == noted_earlier["business_day"].to_list()
+        assert tx.append(ENDED, noted_earlier, replace(EVER, complete=False), WRITER).changed == 0
