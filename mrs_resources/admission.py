@@ -40,6 +40,7 @@ class Admitted:
             when nothing changed; `rejected`, when nothing of it is used.
         reason: why a file was rejected.
         received, accepted, duplicate, dead_lettered: rows; the first is the sum of the others.
+        withdrawn: known rows that the file lacks and speaks for.
         days, stores: business days and stores whose live rows changed.
         appended: what was done to each log, the accounts included.
         ignored_columns: columns of the file that nothing was read from.
@@ -53,6 +54,7 @@ class Admitted:
     accepted: int = 0
     duplicate: int = 0
     dead_lettered: int = 0
+    withdrawn: int = 0
     days: tuple[date, ...] = ()
     stores: tuple[str, ...] = ()
     appended: tuple[Appended, ...] = field(default=())
@@ -107,7 +109,7 @@ def admit(
     try:
         with read_file(archive, arrival, settings, feed) as read:
             review = Review(tx, arrival, feed, read, settings.error_budget(feed.name, arrival.retailer))
-            admitted = write_rows(tx, arrival, feed, review, named)
+            admitted = write_rows(tx, arrival, feed, review, named, whole=_speaks_whole(settings, feed, arrival))
             resolved = resolve_what_was_read(tx, arrival, review, feed, None, named)
             admitted = replace(admitted, resolved=resolved)
     except FeedRejected as rejection:
@@ -116,6 +118,12 @@ def admit(
         archive.forget(arrival)
         return replace(admitted, decision="identical")
     return write_account(tx, admitted, settings, named)
+
+
+def _speaks_whole(settings: Settings, feed: FeedContract, arrival: Arrival) -> tuple[str, ...]:
+    if not feed.day_in_key or settings.retailers[arrival.retailer].resends == "rows":
+        return ()
+    return ("retailer", "business_day", "store_id", "source")
 
 
 def rejected(arrival: Arrival, rejection: FeedRejected) -> Admitted:
@@ -150,6 +158,7 @@ def write_rows(
     review: Review,
     provenance: Provenance,
     withhold: Callable[[Target], None] | None = None,
+    whole: tuple[str, ...] = (),
 ) -> Admitted:
     """Write a file's rows and dead letters, but not its account.
 
@@ -160,6 +169,7 @@ def write_rows(
         review: of the file as it was read.
         provenance: who writes, and the file's name among dead letters.
         withhold: may take staged rows of a log back, which then count as duplicates.
+        whole: columns of combinations for which the file speaks whole; see `Scope`.
 
     Raises:
         FeedRejected: the file is over its error budget; nothing was written.
@@ -176,7 +186,7 @@ def write_rows(
         offer(tx, arrival, target, read)
         scope = replace(EVER, complete=False)
         if feed.day_in_key and read.first_day is not None and read.last_day is not None:
-            scope = Scope(read.first_day, read.last_day, arrival.retailer, complete=False)
+            scope = Scope(read.first_day, read.last_day, arrival.retailer, complete=False, whole=whole)
         before = partial(look, target)
         appended.append(tx.kernel.append(target.contract, tx.run_id, scope, provenance, letters, before))
         letters = None
@@ -194,6 +204,7 @@ def write_rows(
         accepted=accepted,
         duplicate=duplicate,
         dead_lettered=dead,
+        withdrawn=sum(a.retracted for a in appended) if feed.day_in_key else 0,
         days=tuple(sorted({day for a in appended for day in a.days})),
         stores=tuple(sorted({store for a in appended for store in a.stores})),
         appended=tuple(appended),
@@ -203,6 +214,8 @@ def write_rows(
 
 def _corrects(tx: Transaction, target: Target, appended: Appended) -> bool:
     """Whether accepted rows restate known facts, or add some to an interval of a store that was known already."""
+    if appended.retracted:
+        return True
     if not appended.appended:
         return False
     log = target.contract.name
@@ -230,7 +243,7 @@ def _corrects(tx: Transaction, target: Target, appended: Appended) -> bool:
 
 def says_nothing_new(tx: Transaction, admitted: Admitted) -> bool:
     """Whether a file that arrived before came to exactly the same end, and changed nothing now."""
-    if admitted.accepted:
+    if admitted.accepted or admitted.withdrawn:
         return False
     known = tx.live(ARRIVALS).filter(
         pl.col("feed") == admitted.arrival.feed,
@@ -264,6 +277,7 @@ def write_account(
             "rows_accepted": [admitted.accepted],
             "rows_duplicate": [admitted.duplicate],
             "rows_dead_lettered": [admitted.dead_lettered],
+            "rows_withdrawn": [admitted.withdrawn],
             "days_touched": [[day.isoformat() for day in admitted.days]],
             "decision": [admitted.decision],
             "decision_reason": [admitted.reason],

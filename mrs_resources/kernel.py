@@ -12,7 +12,7 @@ the newest; that day may lie outside of the scope.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -94,17 +94,24 @@ class Kernel:
 
     Attributes:
         connection: open connection, in a transaction, with the warehouse as current catalog.
+        known: logs that have their tables.
         run_id: namespace written to.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, now: datetime) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, now: datetime, known: Collection[Contract] = ()) -> None:
         self.connection = connection
         self.staging = Staging(connection)
+        self.known = set(known)
         self._now = now
         connection.execute(f"CREATE TABLE IF NOT EXISTS append_batches ({BATCHES_DDL})")
 
     def ensure(self, contract: Contract) -> None:
         """Create the log and its dead-letter log, or add the columns that the contract has gained."""
+        if contract not in self.known:
+            self._make(contract)
+            self.known.add(contract)
+
+    def _make(self, contract: Contract) -> None:
         found = dict(
             self.connection.execute(
                 "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = current_database() "
@@ -158,7 +165,8 @@ class Kernel:
         retracted = self._retract(contract, run_id, begin, stamp, _MOVED) if _may_move(contract) else 0
         appended = self._insert_changed(contract, run_id, begin, stamp)
         middle = self._newest_of(contract, batch_id, begin) + _MICROSECOND
-        retracted += self._retract(contract, run_id, middle, stamp, _GONE) if scope.complete else 0
+        speaks_for_all = scope.complete or (scope.whole and not self._count(f"SELECT count(*) FROM {LETTERS}"))
+        retracted += self._retract(contract, run_id, middle, stamp, _GONE) if speaks_for_all else 0
         rejected = self._insert_dead_letters(contract, run_id, provenance, begin, batch_id)
         if appended or retracted or rejected:
             end = self._newest_of(contract, batch_id, begin)
@@ -204,9 +212,8 @@ class Kernel:
         known = self._count(
             f"SELECT count(*) FROM (SELECT 1 FROM {contract.name} WHERE {condition} LIMIT 1)", parameters
         )
-        only_offered = (
-            f" SEMI JOIN {OFFERED} USING ({quoted(list(contract.key))})" if known and not scope.complete else ""
-        )
+        near = scope.whole or contract.key
+        only_offered = f" SEMI JOIN {OFFERED} USING ({quoted(list(near))})" if known and not scope.complete else ""
         if scope.complete and _may_move(contract):
             offered = f"SELECT {quoted(list(contract.key))} FROM {OFFERED}"
             condition = f"({condition} OR run_id = ? AND ({quoted(list(contract.key))}) IN ({offered}))"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime
@@ -34,11 +34,10 @@ class Transaction:
         run_id: namespace that reads and writes default to.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, now: datetime) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, now: datetime, known: Collection[Contract] = ()) -> None:
         self.connection = connection
-        self.kernel = Kernel(connection, now)
+        self.kernel = Kernel(connection, now, known)
         self.now = now
-        self._known: set[str] = set()
         self.run_id = SYSTEM_RUN
         self.run_id = self._active_run()
 
@@ -185,9 +184,7 @@ class Transaction:
     def ensure(self, *contracts: Contract) -> None:
         """Make sure that the logs' tables exist before a query names them."""
         for contract in contracts:
-            if contract.name not in self._known:
-                self.kernel.ensure(contract)
-                self._known.add(contract.name)
+            self.kernel.ensure(contract)
 
     def settled(self, as_of: datetime) -> datetime:
         """The newest instant at or before `as_of` at which no append was half written."""
@@ -260,6 +257,7 @@ class LogStore:
         self.backend = FileBackend(home)
         self._clock = clock
         self._keeps = keeps
+        self._known: set[Contract] = set()
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -269,12 +267,15 @@ class LogStore:
         """
         with self.backend.locked(), self.backend.connection() as connection:
             connection.execute("BEGIN")
+            transaction = Transaction(connection, self._clock(), self._known if self._keeps else ())
             try:
-                yield Transaction(connection, self._clock())
+                yield transaction
             except BaseException:
                 connection.execute("ROLLBACK")
                 raise
             connection.execute("COMMIT" if self._keeps else "ROLLBACK")
+            if self._keeps:
+                self._known |= transaction.kernel.known
 
 
 def _utc(frame: pl.DataFrame) -> pl.DataFrame:

@@ -18,6 +18,8 @@ class Scope:
         subjects: some reports or events, by the first column of a log's key; None for all of them.
         complete: the frame offered with this scope is the whole truth for it, so that a live key that the
             frame does not hold is retracted. False where the frame only adds and updates.
+        whole: columns; the frame is the whole truth of each combination of their values that it has a row of, where no
+            row of it was refused.
     """
 
     first_day: date
@@ -26,6 +28,7 @@ class Scope:
     stores: tuple[str, ...] | None = None
     subjects: tuple[str, ...] | None = None
     complete: bool = True
+    whole: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.first_day > self.last_day:

@@ -32,6 +32,9 @@ class Retailer(Section):
         columns: canonical column → the retailer's own name for it.
         decimal_sign: `.` (1,234.50) or `,` (1.234,50), in numbers of CSV files.
         restatement_days: after how many days corrections are unusual; an expectation, never a limit.
+        resends: what it means when a later file lacks a row that is known: `rows`, nothing, the row stands; or
+            `store_days`, that it was taken back, where the file has other rows of the same store, day and source.
+            Nothing is taken back by a file of which a row was refused.
         absent_sku: what it means when a store reported and a known SKU is not among its rows: `missing`
             (nobody said), or `zero` for feeds that list only what was sold.
         country, subdivision: public holidays to know about, ISO 3166 codes.
@@ -49,6 +52,7 @@ class Retailer(Section):
     columns: Mapping[str, str] = Field(default_factory=dict)
     decimal_sign: Literal[".", ","] = "."
     restatement_days: int = Field(default=42, ge=0)
+    resends: Literal["rows", "store_days"] = "rows"
     absent_sku: Literal["missing", "zero"] = "missing"
     country: str | None = None
     subdivision: str | None = None

@@ -26,6 +26,9 @@ class FeedArrival(Rows):
         ge=0, description="Rows that say nothing new: known already, or a newer file says otherwise."
     )
     rows_dead_lettered: Count = required(ge=0, description="Rows kept in the dead-letter log with their reason.")
+    rows_withdrawn: Count = optional(
+        ge=0, description="Known rows that the file lacks, of store-days for which it speaks whole."
+    )
     days_touched: Texts = required(description="Business days that the accepted rows changed, sorted.")
     decision: str = required(isin=list(DECISIONS), description=f"One of {', '.join(DECISIONS)}.")
     decision_reason: str = optional(description="Why a file was rejected.")
