@@ -1,4 +1,4 @@
-"""What a later file that lacks a known row means: nothing, unless the retailer said that its files speak for store-days."""
+"""What a later file that lacks a known row means: nothing, unless the retailer says that it speaks for store-days."""
 
 from __future__ import annotations
 
