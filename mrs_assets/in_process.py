@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
 
+from mrs_assets.contracts.settings import Settings
 from mrs_assets.planning.intake import record_planned
 from mrs_assets.planning.plan import Plan
 from mrs_assets.planning.run_tags import step_tags
 from mrs_resources.warehouse import Warehouse
+
+Build = Callable[[Settings, Warehouse], dg.Definitions]
+"""Assembles the graph."""
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """Run configuration under which Dagster keeps its events to the instance."""
