@@ -12,6 +12,7 @@ from mrs_assets.cli.errors import errors_app
 from mrs_assets.cli.look import explain, health, show
 from mrs_assets.cli.output import say
 from mrs_assets.cli.run import demo, plan, reset, tick, ui
+from mrs_assets.cli.verify import verify
 from mrs_assets.contracts.errors import MrsError, UserMistake
 
 app = typer.Typer(
@@ -21,7 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (tick, show, explain, edit, plan, health, drill, reset, demo, ui):
+for command in (tick, show, explain, edit, plan, health, verify, drill, reset, demo, ui):
     app.command()(command)
 app.add_typer(errors_app, name="errors")
 app.add_typer(models_app, name="models")
