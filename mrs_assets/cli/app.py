@@ -7,6 +7,7 @@ import sys
 import typer
 
 from mrs_assets.cli.decide import edit, models_app
+from mrs_assets.cli.diff import diff
 from mrs_assets.cli.drill import drill
 from mrs_assets.cli.errors import errors_app
 from mrs_assets.cli.look import explain, health, show
@@ -22,7 +23,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (tick, show, explain, edit, plan, health, verify, drill, reset, demo, ui):
+for command in (tick, show, diff, explain, edit, plan, health, verify, drill, reset, demo, ui):
     app.command()(command)
 app.add_typer(errors_app, name="errors")
 app.add_typer(models_app, name="models")
