@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from mrs_assets.beliefs.causes import Cause, CauseKind, Causes, edit_cause, told
-from mrs_assets.beliefs.changes import Change, changes
+from mrs_assets.beliefs.changes import Change, as_text, changes
 from mrs_assets.beliefs.evidence import Evidence, stamp_of
 from mrs_assets.beliefs.subjects import Reports, Subjects, place_of
 from mrs_assets.contracts.contract import Contract
@@ -73,7 +73,8 @@ def diff(reader: SnapshotReader, name: str, since: datetime, until: datetime) ->
     fields = [column for column in columns if column not in subject and column not in WHEN]
     sides = [_believed(reader, dataset, at) for at in (since, until)]
     found = list(changes(key, fields, *sides))
-    explain = _explainer(reader, dataset, found, since, until)
+    reports = sides if view is MINORITY_REPORTS else [_believed(reader, MINORITY_REPORTS, at) for at in (since, until)]
+    explain = _explainer(reader, dataset, found, Reports(*reports), since, until)
     rows = [_as_row(change, subject, explain(change)) for change in found]
     return pl.DataFrame(rows, schema=dict.fromkeys([*subject, *_TOLD], pl.String))
 
@@ -98,7 +99,7 @@ def _believed(reader: SnapshotReader, dataset: View | Contract, at: datetime) ->
 
 def _as_row(change: Change, subject: list[str], causes: Iterable[Cause]) -> dict[str, Any]:
     cause, because = told(causes)
-    named = {name: str(change.row[name]) for name in subject}
+    named = {name: as_text(change.row[name]) for name in subject}
     return named | {
         "field": change.field,
         "kind": change.kind,
@@ -110,16 +111,18 @@ def _as_row(change: Change, subject: list[str], causes: Iterable[Cause]) -> dict
 
 
 def _explainer(
-    reader: SnapshotReader, dataset: View | Contract, found: list[Change], since: datetime, until: datetime
+    reader: SnapshotReader,
+    dataset: View | Contract,
+    found: list[Change],
+    reports: Reports,
+    since: datetime,
+    until: datetime,
 ) -> Callable[[Change], Iterable[Cause]]:
     (run, begin), (run_now, end) = reader.belief(since), reader.belief(until)
     if run != run_now:
         advanced = Cause("configuration", f"another run is shown: {run} → {run_now}", end)
         return lambda _: {advanced}
     causes = Causes(Evidence(reader, run, begin, end))
-    if not found:
-        return lambda _: ()
-    reports = Reports(*(_believed(reader, MINORITY_REPORTS, at) for at in (since, until)))
     subjects = Subjects(causes, reports, found)
     if isinstance(dataset, View):
         return subjects.of_report if dataset is MINORITY_REPORTS else subjects.of_event
@@ -135,7 +138,7 @@ def _of_log_row(log: Contract, change: Change, causes: Causes, reports: Reports)
         yield edit_cause(row)
     elif log.name in _OPERATIONS or log is REPLAY_PLANS:
         kind = _OPERATIONS.get(log.name) or _kind_of_plan(row)
-        yield Cause(kind, f"{log.title} {', '.join(str(v) for v in change.key)}", row["written_at"])
+        yield Cause(kind, f"{log.title} {', '.join(map(str, change.key))}", row["written_at"])
     elif log.stage == "feeds":
         yield from causes.of_fact(log, row)
     else:

@@ -4,14 +4,14 @@ The precedence table says which log's newest row supplies each field group, on e
 the field, then or now, are looked at, and of them only those whose newest row for the subject is another one.
 
 A consolidated record (`finalised`, `ui`) is made of the other logs and of edits. What only a person can set, or sets
-now, is explained by the edits of the subject; should there be none, by what moved the subject to where an edit
-already was. Anything else of it is explained by the logs that it was made from.
+now, is explained by those edits of the subject that can set the field; should there be none, by what moved the subject
+to where an edit already was. Anything else of it is explained by the logs that it was made from.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -32,11 +32,13 @@ from mrs_assets.hydration.reports_sql import MACHINE_LOGS
 VERDICT = frozenset({"final_decision", "finalized_at", "annotation_id", "review_state", "evidence_count"})
 """Fields that only people and policies set."""
 
-JOINT = frozenset({"edit_issues", "final_cause", "final_cause_category", "final_confidence", "report_status"})
+JOINT = frozenset({"edit_issues", "final_cause", "final_cause_category", "final_confidence"})
 """Fields of a consolidated record that people and the machine make together."""
 
+_DECISIVE = VERDICT | JOINT | {"report_status", "source_used_final", "source_used_review"}
+
 _DEGRADED = ("is_degraded", "degraded_reasons")
-_PERSON = frozenset({"ui", "finalised"})
+F_SPEAKS = "finalised"
 _LOGS = {row.alias: row for row in REPORT_LOGS}
 _ALIAS = re.compile(r"\b([a-z]{1,2})\.")
 
@@ -102,8 +104,10 @@ class Subjects:
             return self._of_logs(report, change, sorted(aliases))
         made_of = {s.row.alias for s in PRECEDENCE[group] if s.name in MACHINE} | {D.alias, E.alias}
         machine = self._of_logs(report, change, sorted((aliases | made_of) - {F.alias}))
-        own = self._of_code(report)
-        return own | self._judged(name, told, self._edits(change), machine)
+        own, edits = self._of_code(report), self._edits(change, _REPORT_GROUPS)
+        if any(row["source_used_identity"] == F_SPEAKS for row in (change.earlier, change.later) if row):
+            told = [source for source in told if source != F_SPEAKS]  # it speaks because the report was withdrawn
+        return own | self._judged(change, told, edits, machine)
 
     def of_event(self, change: Change) -> set[Cause]:
         """Causes of one changed field of `minority_events`."""
@@ -112,7 +116,7 @@ class Subjects:
         machine = self._of_event_rows(event, change)
         if change.field in _DEGRADED:
             return {cause for cause in machine if cause.kind in ("recovery", "outage")} or machine
-        return self._judged(change.field, told, self._edits(change), machine)
+        return self._judged(change, told, self._edits(change, _EVENT_GROUPS), machine)
 
     def of_record(self, change: Change) -> set[Cause]:
         """Causes of one changed field of a consolidated record."""
@@ -120,18 +124,22 @@ class Subjects:
         machine = self._of_logs(report, change, [row.alias for row in MACHINE_LOGS])
         if change.field in _DEGRADED:
             return {cause for cause in machine if cause.kind in ("recovery", "outage")} or machine
-        return self._of_code(report) | self._judged(change.field, (), self._edits(change), machine)
+        return self._of_code(report) | self._judged(change, (), self._edits(change, _REPORT_GROUPS), machine)
 
-    def _judged(self, name: str, told: Sequence[str], edits: set[Cause], machine: set[Cause]) -> set[Cause]:
-        began_or_ceased = name.startswith("source_used_") and len({*told}) > 1 and bool(_PERSON & {*told})
+    def _judged(self, change: Change, told: Sequence[str], edits: set[Cause], machine: set[Cause]) -> set[Cause]:
+        name = change.field
+        began_or_ceased = name.startswith("source_used_") and F_SPEAKS in told
         if name in VERDICT or "ui" in told or began_or_ceased:
             return edits or machine
-        return edits | machine if name in JOINT else machine or edits
+        reopened = name == "report_status" and "reopened" in f"{change.before} {change.after}"
+        return edits | machine if name in JOINT or reopened else machine or edits
 
-    def _edits(self, change: Change) -> set[Cause]:
+    def _edits(self, change: Change, groups: Mapping[str, str]) -> set[Cause]:
+        """Actions on the subject, or on its event on either side, that can set the field."""
         subjects = {str(change.key[0])}
         subjects |= {str(row["report_group_id"]) for row in (change.earlier, change.later) if row}
-        return {edit_cause(row) for subject in subjects for row in self._causes.evidence.edits.get(subject, ())}
+        said = [row for subject in subjects for row in self._causes.evidence.edits.get(subject, ())]
+        return {edit_cause(row) for row in said if _can_set(row, change.field, groups)}
 
     def _of_logs(self, report: str, change: Change, aliases: Iterable[str]) -> set[Cause]:
         return {cause for alias in aliases if alias != F.alias for cause in self._of_log(report, change, alias)}
@@ -175,6 +183,18 @@ class Subjects:
             before, after = (evidence.newest(row, self._changed, at) for at in (evidence.since, evidence.until))
             self._newest[row.alias] = (before, after)
         return self._newest[row.alias]
+
+
+def _can_set(action: Mapping[str, Any], name: str, groups: Mapping[str, str]) -> bool:
+    """Whether an action can change a field."""
+    if action["action"] == "undo":
+        return True
+    if action["action"] == "add_evidence" or name == "evidence_count":
+        return action["action"] == "add_evidence" and name in ("evidence_count", "source_used_review")
+    if action["action"] not in ("edit", "clear"):
+        return name in _DECISIVE
+    group = groups.get(action["field"])
+    return name == "edit_issues" or groups.get(name) == group or (group == "final" and name in _DECISIVE)
 
 
 def _stamp(seen: Believed | None) -> Stamp | None:
