@@ -15,6 +15,7 @@ Which model computed a day is no difference: the clean build computes each day w
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import polars as pl
 
@@ -32,7 +33,7 @@ from mrs_assets.graph import STAGES
 from mrs_assets.hydration.moves_sql import event_moves_sql
 from mrs_assets.hydration.reports_sql import reports_sql
 from mrs_assets.verification.comparison import SetApart
-from mrs_resources.log_store import SYSTEM_RUN, Transaction
+from mrs_resources.log_store import EVER, SYSTEM_RUN, Transaction
 from mrs_resources.model_store import ArtefactMissing, ModelStore
 
 HISTORY, MOVED_WORDS, NOT_REPEATABLE = "history", "moved_words", "not_repeatable"
@@ -63,6 +64,9 @@ SET_BY_EDITS = frozenset(
     }
 )
 """Columns that an event's edit or an approval can set."""
+
+WEIGHTS = "sources-"
+"""Begin of the model version of a fused series, before the fingerprint of the weights."""
 
 _SERIES = ["retailer", "store_id", "sku"]
 _EDITED_EVENTS = f"SELECT report_group_id FROM {USER_EVENT_EDITS.name} WHERE run_id = $run_id"
@@ -125,16 +129,16 @@ def _moved_words(tx: Transaction) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def _not_repeatable(tx: Transaction, models: ModelStore, settings: Settings) -> pl.DataFrame:
-    """Series with a row that names weights or a model that are no more."""
-    declared = [f"sources-{r.source_weights}" for r in settings.retailers.values() if r.source_weights]
+    """Series with a row that was fused by other weights than today's, or names a model that is gone."""
     registry = tx.history(MODEL_REGISTRY, run_id=SYSTEM_RUN).unique("artefact_hash")
-    kept = [v for v, artefact in registry.select("model_version_id", "artefact_hash").rows() if _kept(models, artefact)]
-    rows = [
-        tx.live(log)
-        .filter(pl.col("model_version").is_not_null(), ~pl.col("model_version").is_in(known))
-        .select(_SERIES)
-        for log, known in ((SALES_TIMESERIES, declared), (BASELINE, kept))
+    gone = [
+        v for v, artefact in registry.select("model_version_id", "artefact_hash").rows() if not _kept(models, artefact)
     ]
+    rows = [tx.live(BASELINE).filter(pl.col("model_version").is_in(gone)).select(_SERIES)]
+    for name, retailer in sorted(settings.retailers.items()):
+        weights = None if retailer.source_weights is None else f"{WEIGHTS}{retailer.source_weights}"
+        series = tx.live(SALES_TIMESERIES, replace(EVER, retailer=name))
+        rows.append(series.filter(pl.col("model_version").ne_missing(pl.lit(weights, dtype=pl.String))).select(_SERIES))
     return pl.concat(rows).unique()
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import polars as pl
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mrs_assets.beliefs.changes import as_text, changes
@@ -26,6 +26,7 @@ def frame(state: dict[str, tuple[object, ...]]) -> pl.DataFrame:
     return pl.DataFrame([(key, *values) for key, values in state.items()], schema=SCHEMA, orient="row")
 
 
+@settings(deadline=None)
 @given(STATES, STATES)
 def test_what_is_told_leads_from_one_state_to_the_other(
     earlier: dict[str, tuple[object, ...]], later: dict[str, tuple[object, ...]]

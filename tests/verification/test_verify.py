@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from datetime import timedelta
 from pathlib import Path
@@ -22,7 +21,7 @@ from mrs_assets.verification.verify import Verification, kept_apart, verify
 from mrs_resources.backend import FileBackend
 from tests.stories.test_one_anomaly import spike
 from tests.with_history import approve_a_model, copied, later
-from tests.world import FIRST_DAY, World, daily_sales, settings_for
+from tests.world import FIRST_DAY, REPORTS_FROM, World, daily_sales, settings_for
 
 
 def verified(world: World, run_id: str | None = None) -> Verification:
@@ -152,4 +151,28 @@ def test_what_was_computed_with_a_model_that_is_gone_is_counted_apart(corrected:
     apart = {change.dataset: kept_apart(change) for change in result.differences}
     assert apart[BASELINE.name]["not_repeatable"] > 0
     assert any("cannot be computed again" in note for note in result.notes)
-    json.dumps(result.notes)
+
+
+def test_what_was_fused_by_other_weights_is_counted_apart_and_nothing_else_is(tmp_path: Path) -> None:
+    """Weights that changed are computed with for the last two weeks only; the days before cannot be built again."""
+    sources: dict[str, dict[str, str]] = {"till": {}, "shipments": {"kind": "sensor"}}
+    till = daily_sales(130, stores=("s1", "s2"), skus=("milk", "eggs"), change=spike).with_columns(
+        source=pl.lit("till")
+    )
+    shipped = till.filter(store_id="s2").with_columns(pl.col("units") * 2, source=pl.lit("shipments"))
+
+    def world(declared: dict[str, dict[str, str]] | None) -> World:
+        acme = {"timezone": "Europe/London", "country": "GB", "reports_from": REPORTS_FROM}
+        return World(tmp_path, settings_for(tmp_path, acme=acme | ({"sources": declared} if declared else {})))
+
+    world(sources).send(pl.concat([till, shipped]))
+    world(sources).tick()
+    unchanged = verified(world(sources))
+    assert unchanged.passed
+    assert sum(sum(kept_apart(change).values()) for change in unchanged.differences) == 0
+    trusted_less = {"till": {}, "shipments": {"kind": "proxy"}}
+    world(trusted_less).tick()
+    result = verified(world(trusted_less))
+    assert differing(result) == {}
+    apart = {change.dataset: kept_apart(change)["not_repeatable"] for change in result.differences}
+    assert apart[SALES_TIMESERIES.name] > 0
