@@ -21,6 +21,7 @@ def verify(
 ) -> None:
     """Build a run again from the archived files alone and compare every row. Exit code 1 on any difference."""
     from mrs_assets.verification import verify as room  # noqa: PLC0415 - loads the model libraries
+    from mrs_assets.verification.legitimate import NOT_REPEATABLE  # noqa: PLC0415
 
     settings, warehouse = open_settings()
     began = time.monotonic()
@@ -54,7 +55,8 @@ def verify(
     for note in [*result.failed, *result.notes]:
         say(f"[yellow]{escape(note)}[/yellow]")
     if result.passed:
-        say(f"[green]{result.run_id} is what its files come to.[/green]")
+        apart = any(room.kept_apart(change)[NOT_REPEATABLE] for change in result.differences)
+        say(f"[green]{result.run_id} is what its files come to{', as far as it can be built again' * apart}.[/green]")
         return
     say(f"[red]{result.run_id} is not what its files come to.[/red]")
     say(f"The rebuild is kept for a closer look: {escape(str(result.shadow))}. Delete it when you are done.")
