@@ -23,7 +23,7 @@ from mrs_assets.contracts.logs.dead_letters import DEAD_LETTERS_RESOLVED
 from mrs_assets.contracts.logs.edits import USER_EDITS, USER_EVENT_EDITS
 from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.logs.model_registry import MODEL_REGISTRY
-from mrs_assets.contracts.logs.operations import BREAKERS, DEMO_RUN_CONFIG, REPLAY_PLANS
+from mrs_assets.contracts.logs.operations import BREAKERS, DEMO_RUN_CONFIG
 from mrs_assets.contracts.views import MINORITY_REPORTS, View, find_view
 from mrs_resources.reader import SnapshotReader
 
@@ -37,7 +37,6 @@ _OPERATIONS: dict[str, CauseKind] = {
     DEAD_LETTERS_RESOLVED.name: "data",
     MODEL_REGISTRY.name: "model",
     DEMO_RUN_CONFIG.name: "configuration",
-    BREAKERS.name: "outage",
 }
 
 
@@ -136,8 +135,8 @@ def _of_log_row(log: Contract, change: Change, causes: Causes, reports: Reports)
     row = change.row
     if log in (USER_EDITS, USER_EVENT_EDITS):
         yield edit_cause(row)
-    elif log.name in _OPERATIONS or log is REPLAY_PLANS:
-        kind = _OPERATIONS.get(log.name) or _kind_of_plan(row)
+    elif log.stage == "operations" or log.name in _OPERATIONS:
+        kind = _OPERATIONS.get(log.name) or _kind_of_operation(log, row)
         yield Cause(kind, f"{log.title} {', '.join(map(str, change.key))}", row["written_at"])
     elif log.stage == "feeds":
         yield from causes.of_fact(log, row)
@@ -146,7 +145,9 @@ def _of_log_row(log: Contract, change: Change, causes: Causes, reports: Reports)
         yield from causes.of_inputs(log, place_of(row, reports), row["business_day"], row["business_day"])
 
 
-def _kind_of_plan(row: dict[str, Any]) -> CauseKind:
+def _kind_of_operation(log: Contract, row: dict[str, Any]) -> CauseKind:
+    if log is BREAKERS:
+        return "recovery" if row["outcome"] == "succeeded" else "outage"
     if row["purpose"] == "recovery":
         return "recovery"
     if "source_weights" in row["triggers"]:

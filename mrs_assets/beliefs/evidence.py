@@ -13,7 +13,6 @@ from typing import Any
 from mrs_assets.beliefs.evidence_sql import moves_sql
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.logs.arrivals import ARRIVALS
-from mrs_assets.contracts.logs.catalogue import find
 from mrs_assets.contracts.logs.edits import USER_EDITS, USER_EVENT_EDITS
 from mrs_assets.contracts.logs.model_registry import MODEL_REGISTRY
 from mrs_assets.contracts.logs.operations import REPLAY_PLANS
@@ -144,7 +143,7 @@ class Evidence:
         return self._rows(log, sql, run_id=run_id, since=self.since, until=self.until)
 
     def _rows(self, log: Contract, sql: str, **parameters: object) -> list[dict[str, Any]]:
-        return self._reader.rows(sql, parameters).to_dicts() if find(log.name).name in self._tables else []
+        return self._reader.rows(sql, parameters).to_dicts() if log.name in self._tables else []
 
     @cached_property
     def _tables(self) -> set[str]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -51,31 +50,25 @@ def _groups(view: View) -> dict[str, str]:
 _REPORT_GROUPS, _EVENT_GROUPS = _groups(MINORITY_REPORTS), _groups(MINORITY_EVENTS)
 
 
-@dataclass(frozen=True)
 class Reports:
-    """`minority_reports` as believed on either side: where each report is, and which event it belongs to."""
+    """`minority_reports` as believed on either side.
 
-    earlier: pl.DataFrame
-    later: pl.DataFrame
-    places: dict[str, Series] = field(init=False)
-    members: dict[str, set[str]] = field(init=False)
+    Attributes:
+        places: report → its series.
+    """
 
-    def __post_init__(self) -> None:
-        places: dict[str, Series] = {}
-        members: dict[str, set[str]] = {}
-        for side in (self.earlier, self.later):
-            for report, group, *place in side.select(
-                "report_id", "report_group_id", "retailer", "store_id", "sku"
-            ).rows():
-                places[report] = (place[0], place[1], place[2])
-                if group is not None:
-                    members.setdefault(group, set()).add(report)
-        object.__setattr__(self, "places", places)
-        object.__setattr__(self, "members", members)
+    def __init__(self, earlier: pl.DataFrame, later: pl.DataFrame) -> None:
+        self.places: dict[str, Series] = {}
+        self._members: dict[str, set[str]] = {}
+        columns = ("report_id", "report_group_id", "retailer", "store_id", "sku")
+        for report, group, retailer, store, sku in pl.concat([earlier.select(columns), later.select(columns)]).rows():
+            self.places[report] = (retailer, store, sku)
+            if group is not None:
+                self._members.setdefault(group, set()).add(report)
 
     def of_event(self, *events: str | None) -> frozenset[Series]:
         """Series of the reports that belong to any of the events on either side."""
-        return frozenset(self.places[report] for event in events if event for report in self.members.get(event, ()))
+        return frozenset(self.places[report] for event in events if event for report in self._members.get(event, ()))
 
 
 class Subjects:
