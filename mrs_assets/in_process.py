@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
@@ -14,6 +14,9 @@ from mrs_assets.planning.plan import Plan, Step
 from mrs_assets.planning.progress import next_step
 from mrs_assets.planning.run_tags import step_tags
 from mrs_resources.warehouse import Warehouse
+
+Build = Callable[[Settings, Warehouse], dg.Definitions]
+"""Assembles the graph."""
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """Run configuration under which Dagster keeps its events to the instance."""

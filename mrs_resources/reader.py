@@ -27,9 +27,9 @@ from mrs_resources.hydrator import fold_of
 from mrs_resources.log_store import FIRST_RUN, SYSTEM_RUN
 from mrs_resources.published_sql import live_rows_sql
 from mrs_resources.publisher import DATABASE, LINK
+from mrs_resources.statements import CONFINED, run_one
 
 _ERRORS = "_errors"
-_SPREADSHEET_FORMULA = r"^[=+\-@\t\r]"
 _Query = tuple[str, dict[str, object]]
 
 
@@ -60,6 +60,22 @@ class SnapshotReader:
     def __init__(self, home: Path, folds: Sequence[Fold]) -> None:
         self._link = home / LINK
         self.folds = tuple(folds)
+
+    def pinned(self) -> SnapshotReader:
+        """A reader of the snapshot that is published now, whatever is published later."""
+        pinned = SnapshotReader(self._link.parent, self.folds)
+        pinned._link = self._link.resolve()
+        return pinned
+
+    def belief(self, instant: datetime) -> tuple[str, datetime]:
+        """The namespace in force at an instant, and the newest instant by then at which no append was half written."""
+        with self._opened() as connection:
+            return _run_id(connection, instant), _settled(connection, instant) or instant
+
+    def rows(self, sql: str, parameters: dict[str, object]) -> pl.DataFrame:
+        """Rows of a statement of our own; values are parameters."""
+        with self._opened() as connection:
+            return run_one(connection, sql, parameters)
 
     def show(
         self,
@@ -93,7 +109,7 @@ class SnapshotReader:
             sql += f" ORDER BY {self._order(name)}"
             if limit is not None:
                 sql += f" LIMIT {int(limit)}"
-            return _run(connection, sql, parameters)
+            return run_one(connection, sql, parameters)
 
     def log_counts(self) -> pl.DataFrame:
         """Per log of the current namespace that was ever written: when it was last written, its rows and dead letters.
@@ -113,21 +129,30 @@ class SnapshotReader:
                 if log.name in tables
             ]
             share = "dead_letters / greatest(rows + dead_letters, 1) AS dead_letter_share"
-            return _run(connection, f"SELECT *, {share} FROM ({' UNION ALL '.join(counts)}) WHERE rows > 0", parameters)
+            return run_one(
+                connection, f"SELECT *, {share} FROM ({' UNION ALL '.join(counts)}) WHERE rows > 0", parameters
+            )
 
-    def explain(self, report_id: str) -> Explanation:
+    def explain(self, report_id: str, *, as_of: datetime | None = None) -> Explanation:
         """Every row of every log about one report, and how its current row came about.
+
+        Args:
+            report_id: the report.
+            as_of: what was known at this instant, in the namespace that was current then.
 
         Raises:
             UnknownName: no log has ever heard of the report.
             UserMistake: nothing is published.
         """
         with self._opened() as connection:
-            run_id = _run_id(connection, None)
+            known: _Query = ("run_id = $run_id", {"run_id": _run_id(connection, as_of)})
+            if as_of is not None:
+                written = {"as_of": _settled(connection, as_of)}
+                known = (f"{known[0]} AND written_at <= CAST($as_of AS TIMESTAMPTZ)", known[1] | written)
             logs = {}
             for contract in LOGS:
                 if "report_id" in contract.body and _has_table(connection, contract.name):
-                    logs[contract.name] = _rows_about(connection, contract, run_id, "report_id", [report_id])
+                    logs[contract.name] = _rows_about(connection, contract, known, "report_id", [report_id])
             if not any(frame.height for frame in logs.values()):
                 raise UnknownName(f"No log knows a report {report_id!r}.", remedy="`mrs show reports` lists them.")
             groups = sorted(
@@ -141,12 +166,10 @@ class SnapshotReader:
             )
             for contract in (EVENTS, USER_EVENT_EDITS):
                 if _has_table(connection, contract.name):
-                    logs[contract.name] = _rows_about(connection, contract, run_id, "report_group_id", groups)
-            current = _run(
-                connection,
-                f"SELECT * FROM {MINORITY_REPORTS.name} WHERE report_id = $report_id",
-                {"report_id": report_id},
-            )
+                    logs[contract.name] = _rows_about(connection, contract, known, "report_group_id", groups)
+            sql, parameters = self._view_source(connection, MINORITY_REPORTS, as_of)
+            sql = f"SELECT * FROM ({sql}) WHERE report_id = $report_id"
+            current = run_one(connection, sql, parameters | {"report_id": report_id})
         first = current.row(0, named=True) if current.height else {}
         sources = {group.name: first.get(f"source_used_{group.name}") for group in MINORITY_REPORTS.groups}
         return Explanation(current, sources, _parsed(first.get("supporting_evidence")), logs)
@@ -171,7 +194,7 @@ class SnapshotReader:
         with self._opened() as connection:
             tables = _tables(connection)
             sql = letter_groups_sql(tables) if grouped else chosen_letters_sql(tables)
-            return _run(connection, sql, {"run_id": _run_id(connection, None), **asked})
+            return run_one(connection, sql, {"run_id": _run_id(connection, None), **asked})
 
     @contextmanager
     def _opened(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -183,9 +206,7 @@ class SnapshotReader:
                 str(file), read_only=True, config={"memory_limit": MEMORY_LIMIT, "temp_directory": spill}
             )
             try:
-                connection.execute(
-                    "SET TimeZone = 'UTC'; SET enable_external_access = false; SET lock_configuration = true"
-                )
+                connection.execute(CONFINED)
                 yield connection
             finally:
                 connection.close()
@@ -221,24 +242,6 @@ class SnapshotReader:
         return quoted([*find(name).key, "run_id", "version"])
 
 
-def safe_for_spreadsheets(frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame as CSV cells that no spreadsheet runs as a formula.
-
-    Text that begins with `=`, `+`, `-`, `@`, a tab or a carriage return gets an apostrophe before it (OWASP, "CSV
-    injection"). Lists become text, their items separated by `; `.
-    """
-    lists = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.List)]
-    joined = frame.with_columns(pl.col(name).cast(pl.List(pl.String)).list.join("; ") for name in lists)
-    texts = [name for name, dtype in joined.schema.items() if dtype == pl.String]
-    return joined.with_columns(
-        pl.when(pl.col(name).str.contains(_SPREADSHEET_FORMULA))
-        .then("'" + pl.col(name))
-        .otherwise(pl.col(name))
-        .alias(name)
-        for name in texts
-    )
-
-
 def _view(name: str) -> View | None:
     try:
         return find_view(name)
@@ -246,32 +249,14 @@ def _view(name: str) -> View | None:
         return None
 
 
-def _run(connection: duckdb.DuckDBPyConnection, sql: str, parameters: dict[str, object]) -> pl.DataFrame:
-    """Run exactly one statement.
-
-    Raises:
-        UserMistake: the text does not parse, names what is not there, or is more than one statement.
-    """
-    try:
-        statements = connection.extract_statements(sql)
-        if len(statements) != 1:
-            raise UserMistake("The condition holds more than one statement.")
-        frame = connection.execute(statements[0], parameters).pl()
-    except duckdb.Error as error:
-        raise UserMistake(f"The snapshot cannot be read with that condition: {error}") from None
-    zones = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Datetime) and dtype.time_zone]
-    return frame.with_columns(pl.col(zones).dt.convert_time_zone("UTC")) if zones else frame
-
-
 def _rows_about(
-    connection: duckdb.DuckDBPyConnection, contract: Contract, run_id: str, column: str, subjects: list[str]
+    connection: duckdb.DuckDBPyConnection, contract: Contract, known: _Query, column: str, subjects: list[str]
 ) -> pl.DataFrame:
     order = quoted([*contract.key, "version"])
-    return _run(
+    return run_one(
         connection,
-        f"SELECT * FROM {contract.name} WHERE run_id = $run_id "
-        f'AND "{column}" IN (SELECT unnest($subjects)) ORDER BY {order}',
-        {"run_id": run_id, "subjects": subjects},
+        f'SELECT * FROM {contract.name} WHERE {known[0]} AND "{column}" IN (SELECT unnest($subjects)) ORDER BY {order}',
+        known[1] | {"subjects": subjects},
     )
 
 

@@ -7,12 +7,14 @@ import sys
 import typer
 
 from mrs_assets.cli.decide import edit, models_app
+from mrs_assets.cli.diff import diff
 from mrs_assets.cli.drill import drill
 from mrs_assets.cli.errors import errors_app
 from mrs_assets.cli.look import explain, health, show
 from mrs_assets.cli.output import say
 from mrs_assets.cli.plan import plan_app
 from mrs_assets.cli.run import demo, reset, tick, ui
+from mrs_assets.cli.verify import verify
 from mrs_assets.contracts.errors import MrsError, UserMistake
 
 app = typer.Typer(
@@ -22,7 +24,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (tick, show, explain, edit, health, drill, reset, demo, ui):
+for command in (tick, show, diff, explain, edit, health, verify, drill, reset, demo, ui):
     app.command()(command)
 app.add_typer(plan_app, name="plan")
 app.add_typer(errors_app, name="errors")

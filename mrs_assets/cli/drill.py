@@ -57,8 +57,8 @@ def _drill(point: str | None, days: int) -> bool:
 
 def _rehearse(run_id: str | None) -> bool:
     from mrs_assets.definitions import build_definitions  # noqa: PLC0415 - loads the model libraries
-    from mrs_assets.drill.rehearsal import rehearse  # noqa: PLC0415
     from mrs_assets.drill.report import rehearsal_report, write_report  # noqa: PLC0415
+    from mrs_assets.verification.rehearsal import rehearse  # noqa: PLC0415
 
     settings, warehouse = open_settings()
     began = time.monotonic()

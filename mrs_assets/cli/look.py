@@ -64,17 +64,18 @@ def show(
 ) -> None:
     """Show current state or a log; a log shows every appended row."""
     settings = load_settings()
-    rows = _reader(settings).show(name, as_of=_instant(as_of), live=live, where=where, limit=limit)
+    rows = reader_of(settings).show(name, as_of=instant(as_of) if as_of else None, live=live, where=where, limit=limit)
     print_rows(_for_people(name, rows, settings) if form is Format.table else rows, form)
 
 
 def explain(
     report_id: Annotated[str, typer.Argument(help="The report.")],
+    as_of: AsOf = None,
     form: FormatOption = Format.table,
 ) -> None:
     """Show one report's whole life: every log row, which source won each field, the numbers behind the cause."""
     settings = load_settings()
-    explanation = _reader(settings).explain(report_id)
+    explanation = reader_of(settings).explain(report_id, as_of=instant(as_of) if as_of else None)
     if form is not Format.table:
         rows = [
             frame.select(pl.lit(log).alias("log"), pl.struct(pl.all()).alias("row"))
@@ -83,7 +84,7 @@ def explain(
         entries = [{"log": r["log"], "row": r["row"]} for frame in rows for r in frame.to_dicts()]
         sys.stdout.write(json.dumps(entries, default=str) + "\n")
         return
-    print_table(_for_people("reports", explanation.current, settings), title=f"{report_id} now")
+    print_table(_for_people("reports", explanation.current, settings), title=f"{report_id} {as_of or 'now'}")
     _print_sides(explanation.current)
     won = {"field group": list(explanation.sources), "supplied by": list(explanation.sources.values())}
     print_table(pl.DataFrame(won, schema_overrides={"supplied by": pl.String}), title="Which log won each field")
@@ -126,7 +127,7 @@ def health(
 ) -> None:
     """Show per log when it was last written, its rows, degraded rows and dead letters; and what keeps failing."""
     settings = load_settings()
-    reader = _reader(settings)
+    reader = reader_of(settings)
     frame = reader.log_counts()
     failing = [known for known in _breakers(reader, settings) if known.failures]
     worries = [
@@ -151,26 +152,30 @@ def health(
 
 def print_events(settings: Settings, limit: int = 25) -> None:
     """The readable table of events: what, where, when, uplift with interval, cause, confidence, degraded."""
-    events = _reader(settings).show("events")
+    events = reader_of(settings).show("events")
     shown = events.sort("severity_score", "report_group_id", descending=[True, False], nulls_last=True).head(limit)
     title = f"Minority events: the {shown.height} most severe of {events.height}"
     print_table(_for_people("events", shown, settings), title=title)
 
 
-def _reader(settings: Settings) -> SnapshotReader:
+def reader_of(settings: Settings) -> SnapshotReader:
+    """Reads what is published."""
     return SnapshotReader(settings.home, FOLDS)
 
 
-def _instant(text: str | None) -> datetime | None:
-    if text is None:
-        return None
+def instant(text: str) -> datetime:
+    """The instant that a user wrote.
+
+    Raises:
+        UserMistake: it is not one, or it has no time zone.
+    """
     try:
-        instant = datetime.fromisoformat(text)
+        written = datetime.fromisoformat(text)
     except ValueError:
         raise UserMistake(f"{text!r} is not an instant.", remedy="Write 2024-05-01T08:00:00Z, for example.") from None
-    if instant.tzinfo is None:
+    if written.tzinfo is None:
         raise UserMistake(f"{text!r} has no time zone.", remedy="Write 2024-05-01T08:00:00Z, for example.")
-    return instant
+    return written
 
 
 def _for_people(name: str, rows: pl.DataFrame, settings: Settings) -> pl.DataFrame:

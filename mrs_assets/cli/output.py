@@ -12,9 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from mrs_assets.contracts.errors import UserMistake
-from mrs_resources.reader import safe_for_spreadsheets
 
 WIDTH_WITHOUT_TERMINAL = 180
+_SPREADSHEET_FORMULA = r"^[=+\-@\t\r]"
 
 _told = Console(stderr=True, highlight=False, soft_wrap=True)
 _shown = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL)
@@ -70,6 +70,24 @@ def print_side_by_side(frame: pl.DataFrame, heading: str, *, title: str, newest:
     for name in kept:
         table.add_row(name, *("–" if value is None else escape(_cell(value)) for value in shown[name]))
     _shown.print(table)
+
+
+def safe_for_spreadsheets(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame as CSV cells that no spreadsheet runs as a formula.
+
+    Text that begins with `=`, `+`, `-`, `@`, a tab or a carriage return gets an apostrophe before it (OWASP, "CSV
+    injection"). Lists become text, their items separated by `; `.
+    """
+    lists = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.List)]
+    joined = frame.with_columns(pl.col(name).cast(pl.List(pl.String)).list.join("; ") for name in lists)
+    texts = [name for name, dtype in joined.schema.items() if dtype == pl.String]
+    return joined.with_columns(
+        pl.when(pl.col(name).str.contains(_SPREADSHEET_FORMULA))
+        .then("'" + pl.col(name))
+        .otherwise(pl.col(name))
+        .alias(name)
+        for name in texts
+    )
 
 
 def plain(frame: pl.DataFrame) -> pl.DataFrame:

@@ -13,13 +13,13 @@ from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.views import MINORITY_REPORTS, VIEWS
-from mrs_assets.drill.comparison import WITHDRAWN, Difference, difference, log_content, shown_content
 from mrs_assets.drill.points import Exercise, Point
 from mrs_assets.graph import CLOSING, STAGES
 from mrs_assets.in_process import Ran, listed
 from mrs_assets.planning.plan import Plan
 from mrs_assets.planning.standing import Standing, standing_list
 from mrs_assets.standing_check import UNSEEN
+from mrs_assets.verification.comparison import WITHDRAWN, Difference, difference, log_content, shown_content
 from mrs_resources.kernel import Provenance
 from mrs_resources.log_store import EVER, Transaction
 from mrs_resources.model_store import ModelStore

@@ -7,7 +7,6 @@ sensor asks, with a pause so short that the drill need not wait.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -28,16 +27,13 @@ from mrs_assets.drill.confirmations import (
 )
 from mrs_assets.drill.points import Exercise, next_exercise
 from mrs_assets.graph import CLOSING, STAGES
-from mrs_assets.in_process import GraphRunner, Ran
+from mrs_assets.in_process import Build, GraphRunner, Ran
 from mrs_assets.partitions import range_tags
 from mrs_assets.planning.intake import replay_plans
 from mrs_assets.planning.plan import Plan
 from mrs_assets.planning.recovery import recovery
 from mrs_assets.planning.run_tags import RETAILER_TAG
 from mrs_resources.warehouse import Warehouse
-
-Build = Callable[[Settings, Warehouse], dg.Definitions]
-"""Assembles the graph."""
 
 DAYS = 7
 """Days with reports that a drill takes, unless told otherwise."""

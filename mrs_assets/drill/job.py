@@ -5,8 +5,9 @@ from typing import Any
 import dagster as dg
 
 from mrs_assets.contracts.settings import Settings
-from mrs_assets.drill.drill import Build, Drill
+from mrs_assets.drill.drill import Drill
 from mrs_assets.drill.report import drill_report, write_report
+from mrs_assets.in_process import Build
 from mrs_resources.warehouse import Warehouse
 
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
-from mrs_assets.drill.comparison import Difference
 from mrs_assets.drill.confirmations import Confirmation
 from mrs_assets.drill.drill import DrillResult
-from mrs_assets.drill.rehearsal import RehearsalResult
+from mrs_assets.verification.comparison import Difference
+from mrs_assets.verification.rehearsal import RehearsalResult
 
 WHAT_A_REBUILD_CANNOT_KNOW = """\
 A rebuild has the archived files, the models as the registry had them at each tick, and today's feeds.toml and code. It

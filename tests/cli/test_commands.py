@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
 from typer.testing import CliRunner
@@ -132,6 +134,43 @@ def test_both_sides_of_a_conflict_are_listed_and_explained(ticked: Path) -> None
         assert expected in out.replace("\n", " ")
 
 
+def test_a_difference_between_beliefs_is_told_with_its_cause_and_none_is_said_in_words(ticked: Path) -> None:
+    report = str(rows(ticked, "show", "reports", "--where", "sku = 'eggs'")[0]["report_id"])
+    begin = str(rows(ticked, "show", "MRFL", "--where", f"report_id = '{report}'")[0]["written_at"])
+    assert mrs(ticked, "edit", report, "edit", "--field", "final_cause", "--value", "=Easter", "--actor", "ada")[0] == 0
+    assert mrs(ticked, "tick")[0] == 0
+    asked = ("diff", "--from", begin, "--where", f"report_id = '{report}' AND field = 'final_cause'")
+    (told,) = rows(ticked, *asked)
+    assert (told["after"], told["cause"], told["kind"]) == ("=Easter", "edit", "changed")
+    assert "ada: edit final_cause = '=Easter'" in str(told["because"])
+    assert "'=Easter" in mrs(ticked, *asked, "--format", "csv")[1], "no spreadsheet runs it"
+    assert "final_cause" in mrs(ticked, *asked)[1]
+    code, out, err = mrs(ticked, "diff", "events", "--from", begin, "--to", begin, "--format", "json")
+    assert (code, json.loads(out)) == (0, [])
+    assert "No difference" in err
+
+
+def test_a_reports_life_can_be_looked_at_as_of_an_instant(ticked: Path) -> None:
+    report = str(rows(ticked, "show", "reports", "--limit", "1")[0]["report_id"])
+    records = rows(ticked, "show", "MRFL", "--where", f"report_id = '{report}'")
+    then = rows(ticked, "explain", report, "--as-of", str(records[0]["written_at"]))
+    assert sum(entry["log"] == "minority_reports_finalised_log" for entry in then) == 1
+
+
+def test_a_run_is_verified_and_a_row_tampered_with_ends_in_exit_code_1(ticked: Path, tmp_path: Path) -> None:
+    found = rows(ticked, "verify")
+    assert {one["dataset"] for one in found} >= {"minority_reports", "minority_events", "unified_sales_data"}
+    assert sum(int(str(one["missing"])) + int(str(one["unexpected"])) + int(str(one["changed"])) for one in found) == 0
+    meddled = tmp_path / "meddled"
+    shutil.copytree(ticked, meddled, symlinks=True)
+    with duckdb.connect(str(meddled / ".mrs" / "published" / "mrs.duckdb")) as connection:
+        connection.execute("UPDATE minority_reports SET impact_estimate = 1 WHERE sku = 'eggs'")
+    code, out, err = mrs(meddled, "verify")
+    assert code == 1
+    assert "impact_estimate" in out
+    assert "is kept for a closer look" in err
+
+
 @pytest.mark.parametrize(
     "mistake",
     [
@@ -140,6 +179,12 @@ def test_both_sides_of_a_conflict_are_listed_and_explained(ticked: Path) -> None
         ["show", "reports", "--where", "1 = 1); DROP TABLE minority_reports; --"],
         ["show", "reports", "--as-of", "yesterday"],
         ["explain", "MR-0"],
+        ["explain", "MR-0", "--as-of", "2024-06-01T10:00"],
+        ["diff", "--from", "2024-06-01"],
+        ["diff", "--from", "2024-06-02T00:00Z", "--to", "2024-06-01T00:00Z"],
+        ["diff", "no_such_log", "--from", "2024-06-01T00:00Z"],
+        ["diff", "--from", "2024-06-01T00:00Z", "--where", "1 = 1); DROP TABLE minority_reports; --"],
+        ["verify", "run-0099"],
         ["edit", "MR-0", "approve"],
         ["models", "approve", "v0"],
     ],

@@ -20,7 +20,7 @@ from mrs_assets.definitions import build_definitions
 from mrs_assets.drill.drill import Drill, DrillResult
 from mrs_assets.drill.points import POINTS, next_exercise
 from mrs_assets.graph import STAGES
-from tests.drill.conftest import contents, copied
+from tests.with_history import contents, copied
 from tests.world import REPORTS_FROM, World
 
 PROMOTIONS = f"{ATTRIBUTED.name}.promotions"

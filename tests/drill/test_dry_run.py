@@ -18,8 +18,8 @@ from mrs_assets.graph import STAGES
 from mrs_assets.in_process import QUIET
 from mrs_assets.partitions import range_tags
 from mrs_assets.series.stage import REMEMBERED_DAYS, SERIES_STAGE
-from tests.drill.conftest import DAYS, contents
 from tests.examples import example_rows
+from tests.with_history import DAYS, contents
 from tests.world import FIRST_DAY, REPORTS_FROM, World, daily_sales
 
 LAST_DAY = FIRST_DAY + timedelta(days=DAYS - 1)

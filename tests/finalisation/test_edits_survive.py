@@ -19,9 +19,9 @@ from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Retailer, Settings
 from mrs_assets.contracts.views import MINORITY_REPORTS
-from mrs_assets.drill.comparison import difference, log_content
 from mrs_assets.finalisation.asset_body import finalise_scope
 from mrs_assets.hydration.folds import FOLDS
+from mrs_assets.verification.comparison import difference, log_content
 from mrs_resources.hydrator import Hydrator
 from mrs_resources.log_store import LogStore, Transaction
 from tests.conftest import SteppingClock

@@ -15,7 +15,7 @@ from mrs_assets.contracts.logs.edits import USER_EDITS, USER_EVENT_EDITS
 from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.logs.unified_sales import UNIFIED_SALES
-from mrs_assets.drill.comparison import COMPARED, differences
+from mrs_assets.verification.comparison import COMPARED, differences
 from mrs_resources.log_store import FIRST_RUN
 from tests.histories.driver import Home
 from tests.histories.naive import Word, verdict

@@ -8,6 +8,7 @@ import duckdb
 import polars as pl
 import pytest
 
+from mrs_assets.cli.output import safe_for_spreadsheets
 from mrs_assets.contracts.errors import UnknownName, UserMistake
 from mrs_assets.contracts.logs.attributed import ATTRIBUTED
 from mrs_assets.contracts.logs.detected import DETECTED
@@ -19,7 +20,7 @@ from mrs_resources import publisher as publishing
 from mrs_resources.hydrator import Hydrator
 from mrs_resources.log_store import LogStore
 from mrs_resources.publisher import Published, Publisher
-from mrs_resources.reader import SnapshotReader, safe_for_spreadsheets
+from mrs_resources.reader import SnapshotReader
 from tests.hydration.rows import PROVENANCE, action, instant, put, replace_all, report_id, row
 
 HYDRATOR = Hydrator(FOLDS)

@@ -20,10 +20,10 @@ from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.logs.replays import REPLAY_CERTIFICATES, REPLAY_PARTS, SUPERSEDED
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.resilience import Replays
-from mrs_assets.drill.comparison import COMPARED, difference, log_content
 from mrs_assets.graph import STAGES
 from mrs_assets.hydration.folds import FOLDS
 from mrs_assets.planning.ledger import approve
+from mrs_assets.verification.comparison import COMPARED, difference, log_content
 from mrs_resources.reader import SnapshotReader
 from tests.world import FIRST_DAY, World, daily_sales, settings_for
 

@@ -6,7 +6,7 @@ import polars as pl
 
 from mrs_assets.contracts.feeds.promotions import PROMOTIONS
 from mrs_assets.contracts.views import MINORITY_REPORTS
-from mrs_assets.drill.comparison import difference
+from mrs_assets.verification.comparison import difference
 from tests.examples import example_rows
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import polars as pl
 
@@ -50,6 +52,7 @@ class Difference:
         examples: the first of these, by key, in words.
         former: records of what was withdrawn that only one side has or that differ; counted nowhere else. They keep
             what was believed for a while, so that they tell the history of a state and not what it says now.
+        apart: further differences that are counted nowhere else, as (reason, keys), sorted.
     """
 
     dataset: str
@@ -60,6 +63,7 @@ class Difference:
     changed: int = 0
     examples: tuple[str, ...] = ()
     former: int = 0
+    apart: tuple[tuple[str, int], ...] = ()
 
     @property
     def is_none(self) -> bool:
@@ -73,32 +77,76 @@ class Difference:
         return shared / every if (every := shared + self.missing + self.unexpected) else 1.0
 
 
-def difference(dataset: str, key: Sequence[str], expected: pl.DataFrame, found: pl.DataFrame) -> Difference:
+@dataclass(frozen=True)
+class SetApart:
+    """Differences that are no error, counted on their own.
+
+    Attributes:
+        reason: why, in a short word.
+        where: values of some of the dataset's columns: the rows concerned.
+        columns: the only columns in which such a row may differ; None: all of it may, and it may be on one side only.
+    """
+
+    reason: str
+    where: pl.DataFrame
+    columns: frozenset[str] | None = None
+
+
+def difference(
+    dataset: str,
+    key: Sequence[str],
+    expected: pl.DataFrame,
+    found: pl.DataFrame,
+    set_apart: Sequence[SetApart] = (),
+) -> Difference:
     """Compare two frames of the same columns, of which `key` identifies a row; NULL equals NULL."""
     if dataset in _WITH_FORMER_BELIEFS:
         before, after = expected.filter(WITHDRAWN), found.filter(WITHDRAWN)
         former = _difference(dataset, key, before, after)
-        now = _difference(dataset, key, expected.filter(~WITHDRAWN), found.filter(~WITHDRAWN))
+        now = _difference(dataset, key, expected.filter(~WITHDRAWN), found.filter(~WITHDRAWN), set_apart)
         return replace(now, former=former.missing + former.unexpected + former.changed)
-    return _difference(dataset, key, expected, found)
+    return _difference(dataset, key, expected, found, set_apart)
 
 
-def _difference(dataset: str, key: Sequence[str], expected: pl.DataFrame, found: pl.DataFrame) -> Difference:
+def _difference(
+    dataset: str,
+    key: Sequence[str],
+    expected: pl.DataFrame,
+    found: pl.DataFrame,
+    set_apart: Sequence[SetApart] = (),
+) -> Difference:
     keys = list(key)
     values = [name for name in expected.columns if name not in keys]
-    missing = expected.join(found, on=keys, how="anti", nulls_equal=True).sort(keys)
-    unexpected = found.join(expected, on=keys, how="anti", nulls_equal=True).sort(keys)
+    missing = expected.join(found, on=keys, how="anti", nulls_equal=True)
+    unexpected = found.join(expected, on=keys, how="anti", nulls_equal=True)
     beside = found.rename({name: _THERE + name for name in values})
     both = expected.join(beside, on=keys, how="inner", nulls_equal=True)
-    differs = [pl.col(name).ne_missing(pl.col(_THERE + name)) for name in values]
-    changed = (both.filter(pl.any_horizontal(differs)) if differs else both.clear()).sort(keys)
+    changed = both.filter(_differs(values))
+    counts: Counter[str] = Counter()
+    for rule in set_apart:
+        apart = _concerned(changed, rule).filter(~_differs([v for v in values if v not in (rule.columns or values)]))
+        counts[rule.reason] += apart.height
+        changed = changed.join(apart, on=keys, how="anti", nulls_equal=True)
+        if rule.columns is None:
+            counts[rule.reason] += _concerned(missing, rule).height + _concerned(unexpected, rule).height
+            missing, unexpected = (_concerned(rows, rule, how="anti") for rows in (missing, unexpected))
     told = [
-        *(f"{_named(row, keys)} is missing" for row in missing.head(EXAMPLES).to_dicts()),
-        *(f"{_named(row, keys)} was not expected" for row in unexpected.head(EXAMPLES).to_dicts()),
-        *(f"{_named(row, keys)}: {_moved(row, values)}" for row in changed.head(EXAMPLES).to_dicts()),
+        *(f"{_named(row, keys)} is missing" for row in missing.sort(keys).head(EXAMPLES).to_dicts()),
+        *(f"{_named(row, keys)} was not expected" for row in unexpected.sort(keys).head(EXAMPLES).to_dicts()),
+        *(f"{_named(row, keys)}: {_moved(row, values)}" for row in changed.sort(keys).head(EXAMPLES).to_dicts()),
     ]
-    counts = (missing.height, unexpected.height, changed.height)
-    return Difference(dataset, expected.height, found.height, *counts, examples=tuple(told))
+    differ = (missing.height, unexpected.height, changed.height)
+    kept_apart = tuple(sorted((+counts).items()))
+    return Difference(dataset, expected.height, found.height, *differ, examples=tuple(told), apart=kept_apart)
+
+
+def _concerned(rows: pl.DataFrame, rule: SetApart, how: Literal["semi", "anti"] = "semi") -> pl.DataFrame:
+    return rows.join(rule.where, on=rule.where.columns, how=how)
+
+
+def _differs(values: Sequence[str]) -> pl.Expr:
+    """Whether any of the columns is not the same on both sides."""
+    return pl.any_horizontal(pl.lit(value=False), *(pl.col(name).ne_missing(pl.col(_THERE + name)) for name in values))
 
 
 def log_content(tx: Transaction, log: Contract, scope: Scope = EVER, run_id: str | None = None) -> pl.DataFrame:
@@ -131,7 +179,11 @@ def _without_reviews(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def differences(
-    expected: LogStore, expected_run: str, found: LogStore, found_run: str, logs: Iterable[Contract] = COMPARED
+    expected: LogStore,
+    expected_run: str,
+    found: LogStore,
+    found_run: str,
+    set_apart: Mapping[str, Sequence[SetApart]] | None = None,
 ) -> Iterator[Difference]:
     """Compare the live state of a run in one warehouse with that of a run in another, one dataset at a time.
 
@@ -142,17 +194,18 @@ def differences(
         expected_run: its namespace.
         found: the warehouse that is to be like it.
         found_run: its namespace.
-        logs: logs to compare; both views are compared always.
+        set_apart: dataset → differences that are no error.
     """
-    for log in logs:
-        sides = []
-        for store, run_id in ((expected, expected_run), (found, found_run)):
-            with store.transaction() as tx:
-                sides.append(log_content(tx, log, run_id=run_id))
-        yield difference(log.name, log.key, *sides)
+    apart = set_apart or {}
+    for log in COMPARED:
+        with expected.transaction() as tx:
+            right = log_content(tx, log, run_id=expected_run)
+        with found.transaction() as tx:
+            told = log_content(tx, log, run_id=found_run)
+        yield difference(log.name, log.key, right, told, apart.get(log.name, ()))
     for view in VIEWS:
-        sides = [_view_of(store, view, run_id) for store, run_id in ((expected, expected_run), (found, found_run))]
-        yield difference(view.name, [view.key], *sides)
+        right, told = _view_of(expected, view, expected_run), _view_of(found, view, found_run)
+        yield difference(view.name, [view.key], right, told, apart.get(view.name, ()))
 
 
 def _view_of(store: LogStore, view: View, run_id: str) -> pl.DataFrame:

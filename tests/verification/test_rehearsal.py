@@ -11,13 +11,13 @@ import pytest
 from mrs_assets.contracts.errors import UnknownName
 from mrs_assets.contracts.logs.attributed import ATTRIBUTED
 from mrs_assets.definitions import build_definitions
-from mrs_assets.drill.rehearsal import RehearsalResult, rehearse
 from mrs_assets.drill.report import rehearsal_report
 from mrs_assets.hydration.folds import FOLDS
+from mrs_assets.verification.rehearsal import RehearsalResult, rehearse
 from mrs_resources.hydrator import Hydrator
 from mrs_resources.kernel import Provenance
 from mrs_resources.log_store import EVER
-from tests.drill.conftest import copied
+from tests.with_history import copied
 from tests.world import World
 
 

@@ -1,0 +1,1 @@
+"""What was believed at one instant and at another, and why the two differ."""

@@ -1,0 +1,3 @@
+from tests.with_history import world
+
+__all__ = ["world"]
