@@ -100,7 +100,7 @@ def difference(
     set_apart: Sequence[SetApart] = (),
 ) -> Difference:
     """Compare two frames of the same columns, of which `key` identifies a row; NULL equals NULL."""
-    if dataset in _WITH_FORMER_BELIEFS:
+    if dataset in _WITH_FORMER_BELIEFS and "resolution_reason" in expected.columns:
         before, after = expected.filter(WITHDRAWN), found.filter(WITHDRAWN)
         former = _difference(dataset, key, before, after)
         now = _difference(dataset, key, expected.filter(~WITHDRAWN), found.filter(~WITHDRAWN), set_apart)
