@@ -50,7 +50,8 @@ class InputReader:
         Raises:
             WantFailed: a want could not be read; read again without it.
         """
-        frames = {name: _live(tx, stage, i, scope) for name, i in stage.needs.items()}
+        asked = _asked(tx, stage, scope)
+        frames = {name: _live(tx, stage, i, asked) for name, i in stage.needs.items()}
         models: dict[str, Model] = {}
         missing: set[str] = set()
         unconfigured: set[str] = set()
@@ -102,6 +103,14 @@ class InputReader:
             return None
         note_success(tx, known, self.provenance)
         return Model(str(version["model_version_id"]), artefact)
+
+
+def _asked(tx: Transaction, stage: Stage, scope: Scope) -> Scope:
+    """The scope with the stores that are asked about, where rows of others matter on fewer days than their own."""
+    if scope.stores is not None or stage.answers is None or all(i.others_before is None for i in stage.needs.values()):
+        return scope
+    rows = tx.rows_per_store(stage.needs[stage.answers].contract, scope)
+    return replace(scope, stores=tuple(store for store, _ in rows))
 
 
 def _live(tx: Transaction, stage: Stage, wanted: Input, scope: Scope) -> pl.DataFrame:
