@@ -10,7 +10,7 @@ import polars as pl
 from mrs_assets.boundary.faults import asked_at, strike
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
-from mrs_assets.contracts.stage import Input, Inputs, Model, Stage, Want
+from mrs_assets.contracts.stage import NO_OTHERS, Input, Inputs, Model, Stage, Want
 from mrs_resources.breaker import approach, model_breaker, note_failure, note_success
 from mrs_resources.kernel import Provenance
 from mrs_resources.liveness import down_from, is_configured
@@ -50,8 +50,8 @@ class InputReader:
         Raises:
             WantFailed: a want could not be read; read again without it.
         """
-        seen = scope if stage.span == "store" else replace(scope, stores=None)
-        frames = {name: tx.live(i.contract, input_scope(i, seen)) for name, i in stage.needs.items()}
+        asked = _asked(tx, stage, scope)
+        frames = {name: _live(tx, stage, i, asked) for name, i in stage.needs.items()}
         models: dict[str, Model] = {}
         missing: set[str] = set()
         unconfigured: set[str] = set()
@@ -103,6 +103,29 @@ class InputReader:
             return None
         note_success(tx, known, self.provenance)
         return Model(str(version["model_version_id"]), artefact)
+
+
+def _asked(tx: Transaction, stage: Stage, scope: Scope) -> Scope:
+    """The scope with the stores that are asked about, where rows of others matter on fewer days than their own."""
+    if scope.stores is not None or stage.answers is None or all(i.others_before is None for i in stage.needs.values()):
+        return scope
+    rows = tx.rows_per_store(stage.needs[stage.answers].contract, scope)
+    return replace(scope, stores=tuple(store for store, _ in rows))
+
+
+def _live(tx: Transaction, stage: Stage, wanted: Input, scope: Scope) -> pl.DataFrame:
+    """Rows of a need: of the stores that are computed; of others as far as the stage sees them and they can matter."""
+    own = input_scope(wanted, scope)
+    if scope.stores is None or stage.span == "store":
+        return tx.live(wanted.contract, own)
+    if wanted.others_before is None:
+        return tx.live(wanted.contract, replace(own, stores=None))
+    rows = tx.live(wanted.contract, own)
+    if wanted.others_before == NO_OTHERS:
+        return rows
+    others = input_scope(replace(wanted, days_before=wanted.others_before), replace(scope, stores=None))
+    beside = tx.live(wanted.contract, others).filter(~pl.col("store_id").is_in(scope.stores))
+    return pl.concat([rows, beside])
 
 
 def input_scope(wanted: Input, scope: Scope) -> Scope:

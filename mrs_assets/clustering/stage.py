@@ -12,7 +12,7 @@ from mrs_assets.contracts.logs.baseline import BASELINE
 from mrs_assets.contracts.logs.clustered import CLUSTERED
 from mrs_assets.contracts.logs.detected import DETECTED
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
-from mrs_assets.contracts.stage import Frames, Input, Inputs, Stage
+from mrs_assets.contracts.stage import NO_OTHERS, Frames, Input, Inputs, Stage
 
 IDENTITY = ["retailer", "business_day", "report_id", "tick", "store_id", "sku"]
 
@@ -103,7 +103,7 @@ CLUSTERING_STAGE = Stage(
     needs={
         "detected": Input(DETECTED),
         "series": Input(SALES_TIMESERIES, days_before=LOOK_BACK_DAYS + 1, others_before=0),
-        "baseline": Input(BASELINE, days_before=LOOK_BACK_DAYS + 1),
+        "baseline": Input(BASELINE, days_before=LOOK_BACK_DAYS + 1, others_before=NO_OTHERS),
     },
     span="retailer",
     description=(

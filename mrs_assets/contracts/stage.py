@@ -17,6 +17,9 @@ Frames = Mapping[str, pl.DataFrame]
 
 Span = Literal["store", "retailer", "everything"]
 
+NO_OTHERS = -1
+"""`others_before` of an input of which rows of other stores do not matter on any day."""
+
 
 @dataclass(frozen=True)
 class Input:
@@ -27,7 +30,7 @@ class Input:
         days_before, days_after: how far beyond the computed days the rows reach.
         past_only: only rows before the first computed day: a log's own past.
         others_before: days before a row's own day on which rows of *other* stores can matter to it; None: as many as
-            of its own. For stages that see their whole retailer.
+            of its own. For stages that see their whole retailer. Rows further off are not read for them either.
     """
 
     contract: Contract

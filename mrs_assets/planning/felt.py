@@ -18,8 +18,8 @@ import polars as pl
 
 from mrs_assets.contracts.logs.replays import REPLAY_PARTS
 from mrs_assets.contracts.scope import Scope
-from mrs_assets.contracts.stage import Input, Stage
-from mrs_assets.planning.reach import Days, joined
+from mrs_assets.contracts.stage import NO_OTHERS, Input, Stage
+from mrs_assets.planning.reach import Days, joined, runs_of
 from mrs_resources.kernel import Appended, Provenance
 from mrs_resources.log_store import EVER, Transaction
 
@@ -75,13 +75,13 @@ def remaining(tx: Transaction, stage: Stage, replay: Replay) -> list[Scope]:
 
     Of a stage that reads its own past only the first part holds: what it writes may be felt by later ones.
     """
-    pending = [_undone(_felt(tx, stage, wanted, replay), _done(tx, stage, replay, wanted)) for wanted in stage.reads]
+    parts = tx.live(REPLAY_PARTS).filter(plan_id=replay.plan_id, asset=stage.name)
+    pending = [_undone(_felt(tx, stage, wanted, replay), _done(parts, stage, wanted)) for wanted in stage.reads]
     if stage.every_day:
-        pending.append(_undone(_never_computed(tx, stage, replay), _done(tx, stage, replay, None)))
+        pending.append(_undone(_never_computed(tx, stage, replay), _done(parts, stage, None)))
     days = pl.concat(pending).group_by("store_id", "day").agg(pl.col("written_at").max())
-    if stage.answers is not None:
-        days = _answerable(tx, stage, days, replay)
-    return sorted(_rectangles(stage, days, replay), key=lambda scope: (scope.first_day, scope.stores or ()))
+    asked = _asked_about(tx, stage, replay) if stage.answers is not None and days.height else None
+    return sorted(_rectangles(stage, days, asked, replay), key=lambda scope: (scope.first_day, scope.stores or ()))
 
 
 def note_part(
@@ -124,7 +124,7 @@ def _felt(tx: Transaction, stage: Stage, wanted: Input, replay: Replay) -> pl.Da
     if stage.span == "everything" and replay.is_alone:
         after = 0
     spans = [rows.with_columns(before=wanted.days_before, after=after)] if stage.span != "everything" else []
-    if stage.span != "store":
+    if stage.span != "store" and wanted.others_before != NO_OTHERS:
         others = wanted.days_before if wanted.others_before is None else wanted.others_before
         spans.append(rows.with_columns(store_id=pl.lit(None, dtype=pl.String), before=others, after=after))
     felt = pl.concat(spans, how="vertical_relaxed").with_columns(
@@ -153,12 +153,11 @@ def _never_computed(tx: Transaction, stage: Stage, replay: Replay) -> pl.DataFra
     return days.select(store_id=pl.lit(None, dtype=pl.String), day="day", written_at=pl.lit(replay.planned_after))
 
 
-def _done(tx: Transaction, stage: Stage, replay: Replay, wanted: Input | None) -> pl.DataFrame:
+def _done(parts: pl.DataFrame, stage: Stage, wanted: Input | None) -> pl.DataFrame:
     """What the replay computed already, by store and day, and up to when a row of an input counts as seen.
 
     Rows of its own past that a part wrote itself are seen by it.
     """
-    parts = tx.live(REPLAY_PARTS).filter(plan_id=replay.plan_id, asset=stage.name)
     seen = "written_at" if wanted is not None and wanted.contract in stage.writes else "seen_at"
     return (
         parts.select("stores", "first_day", "last_day", seen_at=pl.col(seen))
@@ -177,35 +176,41 @@ def _undone(pending: pl.DataFrame, done: pl.DataFrame) -> pl.DataFrame:
     return known.filter(seen.is_null() | (pl.col("written_at") > seen)).select(list(_PENDING))
 
 
-def _answerable(tx: Transaction, stage: Stage, days: pl.DataFrame, replay: Replay) -> pl.DataFrame:
-    """Only what there are rows to answer for, or ever were."""
+def _asked_about(tx: Transaction, stage: Stage, replay: Replay) -> pl.DataFrame:
+    """The store-days on which there are rows to answer for, or ever were."""
     asked = stage.needs[str(stage.answers)].contract
     whose = None if stage.span == "everything" else replay.retailer
-    found = tx.query(
+    return tx.query(
         f"SELECT DISTINCT store_id, business_day AS day FROM {asked.name} "
         "WHERE run_id = $run AND ($retailer IS NULL OR retailer = $retailer)",
         {"run": tx.run_id, "retailer": whose},
     )
-    of_all = days.filter(pl.col("store_id").is_null()).join(found, on="day", how="semi")
-    return pl.concat([of_all, days.join(found, on=["store_id", "day"], how="semi")])
 
 
-def _rectangles(stage: Stage, days: pl.DataFrame, replay: Replay) -> Iterator[Scope]:
+def _rectangles(stage: Stage, days: pl.DataFrame, asked: pl.DataFrame | None, replay: Replay) -> Iterator[Scope]:
     whose = None if stage.span == "everything" else replay.retailer
     whole = days.filter(pl.col("store_id").is_null())
-    rest = days.filter(pl.col("store_id").is_not_null()).join(whole, on="day", how="anti")
+    rest = days.filter(pl.col("store_id").is_not_null())
+    if asked is not None:
+        whole = whole.join(asked, on="day", how="semi")
+        rest = rest.join(asked, on=["store_id", "day"], how="semi")
+    rest = rest.join(whole, on="day", how="anti")
     groups: dict[tuple[Days, ...], list[str]] = {}
     for (store,), own in rest.group_by("store_id"):
-        groups.setdefault(tuple(_spans(own)), []).append(str(store))
+        there = None if asked is None else asked.filter(store_id=store)
+        groups.setdefault(tuple(_spans(own, there)), []).append(str(store))
     if sum(map(len, groups)) > MOST_PARTS:
-        groups = {tuple(bridged(_spans(rest), MOST_PARTS)): rest["store_id"].unique().to_list()}
-    yield from (Scope(*span, whose) for span in bridged(_spans(whole), MOST_PARTS))
+        groups = {tuple(bridged(_spans(rest, asked), MOST_PARTS)): rest["store_id"].unique().to_list()}
+    yield from (Scope(*span, whose) for span in bridged(_spans(whole, asked), MOST_PARTS))
     for spans, stores in groups.items():
         yield from (Scope(*span, whose, tuple(sorted(stores))) for span in spans)
 
 
-def _spans(days: pl.DataFrame) -> list[Days]:
-    return joined((day, day) for day in days["day"].unique())
+def _spans(days: pl.DataFrame, asked: pl.DataFrame | None) -> list[Days]:
+    """Stretches of days. Where a stage answers rows, a day without any is nothing to compute and parts no stretch."""
+    if asked is None:
+        return joined((day, day) for day in days["day"].unique())
+    return runs_of(days["day"].unique(), asked["day"].unique())
 
 
 def bridged(spans: Sequence[Days], most: int) -> list[Days]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import takewhile
+from itertools import chain, takewhile
 
 import polars as pl
 
@@ -34,16 +34,16 @@ def next_step(tx: Transaction, plan: Plan, settings: Settings, stages: Sequence[
         closing: what ends every plan.
     """
     replay = replay_of(tx, plan.plan_id, settings)
-    todo = {stage.name: _days(tx, stage, replay) for stage in stages} if replay else {}
-    waiting = [stage for stage in stages if todo.get(stage.name)]
-    if replay is None or not waiting:
+    left = ((stage, _days(tx, stage, replay)) for stage in stages) if replay else iter(())
+    waiting = next(((stage, todo) for stage, todo in left if todo), None)
+    if replay is None or waiting is None:
         return _closing_step(tx, plan, replay, stages, closing)
-    days = bridged(todo[waiting[0].name], RUNS_PER_STAGE)[0]
-    later = stages[stages.index(waiting[0]) :]
+    days = bridged(waiting[1], RUNS_PER_STAGE)[0]
     felt = reach({waiting[0].name: [days]}, stages, replay.last_day)
-    together = list(takewhile(lambda stage: _is_felt_on(stage, days, felt, todo[stage.name], replay), later))
-    assets = [log.name for stage in together or waiting[:1] if stage.name in felt for log in stage.writes]
-    if len(together) == len(later):
+    later = takewhile(lambda of: _is_felt_on(of[0], days, felt, of[1], replay), chain([waiting], left))
+    together = [stage for stage, _ in later]
+    assets = [log.name for stage in together or [waiting[0]] if stage.name in felt for log in stage.writes]
+    if together and together[-1] is stages[-1]:
         assets += [closing.finalisation.name, *closing.state]
     return Step(Scope(*days, replay.retailer), tuple(sorted(assets)))
 
