@@ -9,7 +9,7 @@ from mrs_assets.graph import CLOSING, STAGES
 from mrs_assets.planning.intake import announce
 from mrs_assets.planning.plan import Plan, Step
 from mrs_assets.planning.progress import next_step
-from mrs_assets.planning.run_tags import attempt_tags, step_tags
+from mrs_assets.planning.run_tags import PLAN_TAG, attempt_tags, step_tags
 from mrs_resources.warehouse import Warehouse
 
 MAX_ATTEMPTS = 3
@@ -22,7 +22,8 @@ def plan_runs(
     """The next run of each plan that is not held; the plan is recorded before its first."""
     for plan in plans:
         announce(warehouse, plan, settings, STAGES)
-        step = None if plan.is_held else _next(instance, warehouse, settings, plan)
+        waits = plan.is_held or under_way(instance, {PLAN_TAG: plan.plan_id})
+        step = None if waits else _next(instance, warehouse, settings, plan)
         attempt = attempts(instance, attempt_tags(plan, step)) if step else None
         if step is not None and attempt is not None:
             yield dg.RunRequest(
@@ -42,11 +43,16 @@ def _next(instance: dg.DagsterInstance, warehouse: Warehouse, settings: Settings
 
 def attempts(instance: dg.DagsterInstance, tags: dict[str, str]) -> int | None:
     """Number of the next attempt at some work; None while one is under way or after too many failures."""
-    runs = instance.get_runs(dg.RunsFilter(tags=tags))
-    if any(not run.is_finished for run in runs):
+    if under_way(instance, tags):
         return None
+    runs = instance.get_runs(dg.RunsFilter(tags=tags))
     failed = sum(not run.is_success for run in runs)
     return len(runs) if failed < MAX_ATTEMPTS else None
+
+
+def under_way(instance: dg.DagsterInstance, tags: dict[str, str]) -> bool:
+    """Whether a run with these tags has not ended."""
+    return any(not run.is_finished for run in instance.get_runs(dg.RunsFilter(tags=tags)))
 
 
 def is_done(instance: dg.DagsterInstance, tags: dict[str, str]) -> bool:
