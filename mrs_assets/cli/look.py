@@ -45,6 +45,7 @@ EVENT_COLUMNS = {
     "leading_cause": "cause",
     "leading_cause_confidence": "confidence",
     "event_status": "status",
+    "resolution_reason": "ended because",
     "degraded": "degraded?",
 }
 MAX_DEAD_LETTER_SHARE = 0.01

@@ -45,6 +45,7 @@ class Replay:
         reports_from: first day with reports; None: the first day.
         everyones_first, everyones_last: the widest of these over all retailers, for what sees everything.
         is_alone: there is no other retailer, whose days may be ahead.
+        is_done: the plan was finished; a run of it that comes late has nothing to certify.
     """
 
     plan_id: str
@@ -58,6 +59,7 @@ class Replay:
     everyones_first: date
     everyones_last: date
     is_alone: bool
+    is_done: bool = False
 
     def first_of(self, stage: Stage) -> date:
         """First day that a stage computes."""

@@ -105,7 +105,8 @@ def replay_of(tx: Transaction, plan_id: str, settings: Settings) -> Replay | Non
         return None
     (row,) = rows
     days = [date.fromisoformat(day) for day in row["days_changed"]]
-    return _replay(tx, settings, plan_id, row["retailer"], row["triggers"], days, row["planned_after"])
+    replay = _replay(tx, settings, plan_id, row["retailer"], row["triggers"], days, row["planned_after"])
+    return replace(replay, is_done=row["state"] not in OPEN)
 
 
 def replay_ahead(tx: Transaction, plan: Plan, settings: Settings) -> Replay:
