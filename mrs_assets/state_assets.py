@@ -146,7 +146,7 @@ def hydrated_assets(settings: Settings) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[Any]]:
         replay = replay_asked(context, warehouse, settings)
         with warehouse.store.transaction() as tx:
-            if replay is not None:
+            if replay is not None and not replay.is_done:
                 unmark(tx, replay.retailer, Provenance("hydrated", __version__, context.run_id))
             refreshed = Hydrator(FOLDS).refresh(tx)
             picture = most_severe_picture(tx, settings)
