@@ -16,6 +16,7 @@ from itertools import pairwise
 
 import polars as pl
 
+from mrs_assets import __version__
 from mrs_assets.contracts.logs.replays import REPLAY_PARTS
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.stage import NO_OTHERS, Input, Stage
@@ -109,7 +110,7 @@ def note_part(
         },
         schema_overrides={"stores": pl.List(pl.String)},
     )
-    tx.append(REPLAY_PARTS, frame, replace(EVER, complete=False), Provenance(replay.plan_id, "planning"))
+    tx.append(REPLAY_PARTS, frame, replace(EVER, complete=False), Provenance("planning", __version__))
 
 
 def _felt(tx: Transaction, stage: Stage, wanted: Input, replay: Replay) -> pl.DataFrame:

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import polars as pl
 
+from mrs_assets import __version__
 from mrs_assets.contracts.logs.detected import DETECTED
 from mrs_assets.contracts.logs.replays import SUPERSEDED
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
@@ -74,7 +75,7 @@ def mark(tx: Transaction, plan: Plan, replay: Replay, stages: Sequence[Stage]) -
         is_degraded=pl.lit(value=True),
         degraded_reasons=pl.lit([RESTATED]),
     )
-    return tx.append(SUPERSEDED, rows, replace(EVER, retailer=replay.retailer), Provenance(plan.plan_id, "planning"))
+    return tx.append(SUPERSEDED, rows, replace(EVER, retailer=replay.retailer), Provenance("planning", __version__))
 
 
 def unmark(tx: Transaction, retailer: str, provenance: Provenance) -> Appended:
