@@ -1,6 +1,7 @@
 """The naive model: what files and words come to, folded with nothing but dictionaries.
 
-It knows none of our code. Last word per fact wins, whatever file it came in; what a file does not mention stands.
+It knows none of our code. Last word per fact wins, whatever file it came in; what a file does not mention
+stands, save where the retailer's files speak for whole store-days.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from typing import Any
 
 Fact = tuple[str, str, str, str]
 """Retailer, store, sku, ISO day."""
+
+SPEAKS_FOR_STORE_DAYS = {"bolt"}
+"""Retailers whose files are the whole truth of each store-day of which they have a row."""
 
 Word = Mapping[str, Any]
 """One action of an analyst, as sent."""
@@ -35,14 +39,26 @@ class Naive:
 
     def read(self, feed: str, retailer: str, text: str) -> None:
         if feed == "sales":
-            for row in csv.DictReader(io.StringIO(text)):
-                self.facts[retailer, row["store_id"], row["sku"], row["ts"]] = row["units"] or None
+            self._read_sales(retailer, list(csv.DictReader(io.StringIO(text))))
         for line in text.splitlines() if feed != "sales" else ():
             said = json.loads(line)
             if feed == "edits":
                 self.words[said["annotation_id"]] = said
             else:
                 self.signals[retailer, said["event_id"]] = said
+
+    def _read_sales(self, retailer: str, rows: list[dict[str, str]]) -> None:
+        said: dict[Fact, str | None] = {}
+        contradicts_itself = False
+        for row in rows:
+            fact = (retailer, row["store_id"], row["sku"], row["ts"])
+            contradicts_itself |= fact in said and said[fact] != (row["units"] or None)
+            said[fact] = row["units"] or None
+        if retailer in SPEAKS_FOR_STORE_DAYS and not contradicts_itself:
+            spoken_for = {(retailer, store, day) for _, store, _, day in said}
+            lacking = {f for f in self.facts if (f[0], f[1], f[3]) in spoken_for and f not in said}
+            self.facts = {fact: units for fact, units in self.facts.items() if fact not in lacking}
+        self.facts |= said
 
 
 @dataclass

@@ -26,6 +26,7 @@ from tests.histories import in_memory
 from tests.histories.driver import Home
 from tests.histories.story import FIRST_DAY, KNOWN_DAYS, RETAILERS, Row, Signal, known_sales
 
+RESENDS = {"acme": "rows", "bolt": "store_days"}
 ZONES = {"acme": "Europe/London", "bolt": "America/New_York"}
 MORNING = datetime(2024, 3, 1, 6, tzinfo=UTC)
 """When a history begins: its first file comes then."""
@@ -37,7 +38,10 @@ def settings_of(home: Path) -> Settings:
     return Settings.model_validate(
         {
             "home": home,
-            "retailers": {name: {"timezone": zone, "reports_from": reports_from} for name, zone in ZONES.items()},
+            "retailers": {
+                name: {"timezone": zone, "reports_from": reports_from, "resends": RESENDS[name]}
+                for name, zone in ZONES.items()
+            },
             "calendar": {"first_day": FIRST_DAY},
             "feeds": {"contextual_events": {}},
             "environment": "staging",

@@ -195,7 +195,7 @@ class Teller:
             self.story.traits.add("twice")
 
     def _resend_that_lacks_rows(self) -> None:
-        """Days told before come again without one product: what is not said again still holds."""
+        """Days told before come again without one product: it still holds, unless files speak for store-days."""
         tick, retailer = self.rng.randrange(1, self.calendar.ticks), self.rng.choice(RETAILERS)
         kept = self.rng.choice(SKUS)
         for day in range(STORY_DAYS):
