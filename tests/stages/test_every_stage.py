@@ -46,12 +46,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return world
 
 
-def inputs_of(world: World, stage: Stage) -> Inputs:
+def inputs_of(world: World, stage: Stage, stores: tuple[str, ...] | None = None) -> Inputs:
     last = FIRST_DAY + timedelta(days=DAYS - 1)
     retailer = None if stage.span == "everything" else "acme"
     reader = InputReader(world.warehouse.models, world.settings, Provenance("test", "1"))
     with world.warehouse.store.transaction() as tx:
-        return reader.read(tx, stage, Scope(REPORTS_FROM, last, retailer))
+        return reader.read(tx, stage, Scope(REPORTS_FROM, last, retailer, stores))
 
 
 def without(inputs: Inputs, stage: Stage, wants: set[str]) -> Inputs:
@@ -122,3 +122,14 @@ def test_its_fallback_keeps_every_key(stage: Stage, world: World) -> None:
     fallen = main.conform(stage.fallback(inputs)[main.name])
     assert set(fallen.select(main.key).rows()) == set(stage.compute(inputs)[main.name].select(main.key).rows())
     assert main.admit(fallen)[1].height == 0
+
+
+@pytest.mark.parametrize("stage", [s for s in STAGES if s.span == "retailer"], ids=lambda s: s.name)
+def test_a_store_alone_is_told_what_it_is_told_among_all(stage: Stage, world: World) -> None:
+    (log,) = stage.writes
+    seeing_all = replace(stage, needs={name: replace(need, others_before=None) for name, need in stage.needs.items()})
+    among_all = content(stage, stage.compute(inputs_of(world, seeing_all)))[log.name]
+    assert among_all.height > 0
+    for store in among_all["store_id"].unique():
+        alone = content(stage, stage.compute(inputs_of(world, stage, (store,))))[log.name]
+        assert_frame_equal(alone, among_all.filter(store_id=store))
