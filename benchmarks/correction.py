@@ -5,7 +5,7 @@ this process, without Dagster, so that processor time is all there is; ratios ar
 
 A tick is all that `mrs tick` does and the certificate. Compare ratios, and only those of one run.
 
-    nice -n 10 python -m benchmarks.correction --skus 20 --days 228 455 910
+    nice -n 10 python -m benchmarks.correction --skus 20 --days 227 365 640
 """
 
 from __future__ import annotations
@@ -188,8 +188,8 @@ def main() -> None:
     """Measure a retailer per length of history."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stores", type=int, default=100)
-    parser.add_argument("--skus", type=int, default=20)
-    parser.add_argument("--days", type=int, nargs="+", default=[228, 455, 910])
+    parser.add_argument("--skus", type=int, default=10)
+    parser.add_argument("--days", type=int, nargs="+", default=[227, 365, 640])
     asked = parser.parse_args()
     for days in asked.days:
         measure(asked.stores, asked.skus, days)

@@ -30,7 +30,7 @@ class Input:
         days_before, days_after: how far beyond the computed days the rows reach.
         past_only: only rows before the first computed day: a log's own past.
         others_before: days before a row's own day on which rows of *other* stores can matter to it; None: as many as
-            of its own. For stages that see their whole retailer. Rows further off are not read for them either.
+            of its own. For stages that see their whole retailer. Of a need, rows of others further off are not read.
     """
 
     contract: Contract
