@@ -146,7 +146,7 @@ def _concerned(rows: pl.DataFrame, rule: SetApart, how: Literal["semi", "anti"] 
 
 def _differs(values: Sequence[str]) -> pl.Expr:
     """Whether any of the columns is not the same on both sides."""
-    return pl.any_horizontal(pl.lit(value=False), *(pl.col(name).ne_missing(pl.col(_THERE + name)) for name in values))
+    return pl.any_horizontal(pl.lit(value=False), *map(_is_other, values))
 
 
 def log_content(tx: Transaction, log: Contract, scope: Scope = EVER, run_id: str | None = None) -> pl.DataFrame:
@@ -172,10 +172,9 @@ def _without_reviews(rows: pl.DataFrame) -> pl.DataFrame:
     if "review_sides" not in rows.columns:
         return rows
     issues = pl.col("edit_issues").list
-    return rows.with_columns(
-        pl.col("review_state").replace(NEEDS_REVIEW, None),
-        issues.filter(~pl.element().str.starts_with(NEEDS_REVIEW)),
-    ).drop("review_sides", "edited_as")
+    return rows.with_columns(issues.filter(~pl.element().str.starts_with(NEEDS_REVIEW))).drop(
+        "review_sides", "edited_as"
+    )
 
 
 def differences(
@@ -214,6 +213,14 @@ def _view_of(store: LogStore, view: View, run_id: str) -> pl.DataFrame:
             return shown_content(tx, view)
         tx.run_id = run_id
         return view_content(tx, view)
+
+
+def _is_other(name: str) -> pl.Expr:
+    """Whether a column is not the same on both sides; what needs review hides what a person asked for before."""
+    here, there, hides = pl.col(name), pl.col(_THERE + name), pl.lit(NEEDS_REVIEW)
+    if name != "review_state":
+        return here.ne_missing(there)
+    return here.ne_missing(there) & here.ne_missing(hides) & there.ne_missing(hides)
 
 
 def _named(row: dict[str, object], keys: Sequence[str]) -> str:
