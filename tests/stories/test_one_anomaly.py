@@ -20,7 +20,7 @@ from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.settings import ContextFeed
 from mrs_assets.hydration.folds import FOLDS
 from mrs_resources.reader import SnapshotReader
-from tests.world import FIRST_DAY, World, daily_sales, local_day, settings_for
+from tests.world import FIRST_DAY, DirectWorld, World, daily_sales, local_day, settings_for
 
 DAYS = 126
 SPIKE = [FIRST_DAY + timedelta(days=n) for n in range(118, 122)]
@@ -94,7 +94,7 @@ def test_ticking_again_appends_no_row(spiked: World) -> None:
 
 
 def test_day_by_day_equals_all_at_once(spiked: World, tmp_path: Path) -> None:
-    daily = World(tmp_path, settings_for(tmp_path))
+    daily = DirectWorld(tmp_path, settings_for(tmp_path))
     sales = daily_sales(DAYS, change=spike)
     cut = FIRST_DAY + timedelta(days=119)
     daily.send(sales.filter(pl.col("ts") < cut))

@@ -21,7 +21,7 @@ from mrs_assets.contracts.logs.ended import ENDED
 from mrs_assets.contracts.logs.finalised import FINALISED
 from tests.stories.recovery import assert_same_belief, assert_same_history, finish_tick, kill_tick, start_tick
 from tests.stories.test_one_anomaly import SPIKE, spike
-from tests.world import FIRST_DAY, World, daily_sales, settings_for
+from tests.world import FIRST_DAY, DirectWorld, World, daily_sales, settings_for
 
 KILLS = int(os.environ.get("MRS_KILLS", "3"))
 STORES = ("s1", "s2")
@@ -40,7 +40,7 @@ def truth(store: str, sku: str, day: date, units: float) -> float:
 def morning(tmp_path_factory: pytest.TempPathFactory) -> World:
     """A world with its work waiting in the inbox."""
     home = tmp_path_factory.mktemp("morning")
-    world = World(home, settings_for(home))
+    world = DirectWorld(home, settings_for(home))
     world.send(daily_sales(KNOWN_DAYS, stores=STORES, change=spike))
     world.tick()
     report = world.live(DETECTED).filter(store_id="s2", sku="eggs")["report_id"][0]
@@ -53,7 +53,7 @@ def morning(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 def copy_of(world: World, home: Path) -> World:
     shutil.copytree(world.home, home, symlinks=True)
-    return World(home, settings_for(home))
+    return DirectWorld(home, settings_for(home))
 
 
 @pytest.fixture(scope="module")
