@@ -16,7 +16,7 @@ from mrs_assets.contracts.stage import Frames, Inputs, Stage
 from mrs_assets.graph import STAGES
 from mrs_resources.kernel import Provenance
 from tests.stories.test_one_anomaly import spike
-from tests.world import FIRST_DAY, REPORTS_FROM, World, daily_sales, settings_for
+from tests.world import FIRST_DAY, REPORTS_FROM, DirectWorld, World, daily_sales, settings_for
 
 DAYS = 124
 EACH_STAGE = pytest.mark.parametrize("stage", STAGES, ids=lambda s: s.name)
@@ -29,7 +29,7 @@ EACH_WANT = pytest.mark.parametrize(
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     home = tmp_path_factory.mktemp("stages")
     feeds = {name: ContextFeed() for name in ("promotions", "campaigns", "contextual_events", "stores")}
-    world = World(home, settings_for(home).model_copy(update={"feeds": feeds}))
+    world = DirectWorld(home, settings_for(home).model_copy(update={"feeds": feeds}))
     first, last = FIRST_DAY + timedelta(days=117), FIRST_DAY + timedelta(days=121)
     world.send(daily_sales(DAYS, change=spike))
     span = {"start_day": [first], "end_day": [last]}

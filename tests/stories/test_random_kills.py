@@ -66,11 +66,7 @@ def undisturbed(morning: World, tmp_path_factory: pytest.TempPathFactory) -> Wor
 @pytest.fixture(scope="module")
 def moments(morning: World, tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
     """How often each moment comes in the tick that is to be killed."""
-    ticks = {}
-    for moment in ("effect", "line"):
-        home = copy_of(morning, tmp_path_factory.mktemp(moment) / "home").home
-        ticks[moment] = start_tick(home, moment)
-    return {moment: finish_tick(tick) for moment, tick in ticks.items()}
+    return finish_tick(start_tick(copy_of(morning, tmp_path_factory.mktemp("counted") / "home").home, "line"))
 
 
 def test_the_day_has_everything_that_can_be_torn(morning: World, undisturbed: World) -> None:
