@@ -5,6 +5,7 @@ Every kind of failure is tried on the real graph for one stage, and for the othe
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import combinations
@@ -30,9 +31,10 @@ from mrs_assets.in_process import QUIET, listed
 from mrs_assets.partitions import range_tags
 from mrs_resources.kernel import Provenance
 from tests.conftest import SteppingClock
-from tests.histories.driver import DirectRunner
+from tests.histories import in_memory
+from tests.histories.driver import DirectRunner, Home
 from tests.stories.test_one_anomaly import spike
-from tests.world import FIRST_DAY, REPORTS_FROM, DirectWorld, World, daily_sales, settings_for
+from tests.world import FIRST_DAY, REPORTS_FROM, World, daily_sales, settings_for
 
 DAYS = 124
 LAST_DAY = FIRST_DAY + timedelta(days=DAYS - 1)
@@ -50,7 +52,9 @@ def world_with(tmp: pytest.TempPathFactory) -> World:
     limits = {"isolation": {"seconds": 60, "memory_mb": 3072}, "retries": {"first_pause_seconds": 0, "attempts": 2}}
     settings = settings_for(home).model_copy(update={"feeds": feeds, "environment": "staging"})
     settings = Settings.model_validate(settings.model_dump() | limits)
-    world = DirectWorld(home, settings)
+    in_memory.begin(home)
+    clock = SteppingClock()
+    world = World(home, settings, clock)
     first, last = FIRST_DAY + timedelta(days=117), FIRST_DAY + timedelta(days=121)
     span = {"start_day": [first], "end_day": [last]}
     world.send(daily_sales(DAYS, change=spike))
@@ -64,7 +68,7 @@ def world_with(tmp: pytest.TempPathFactory) -> World:
     world.send(
         pl.DataFrame({"store_id": ["s1", "s2", "s3"], "region": ["north", "north", "south"]}), "s.json", feed="stores"
     )
-    world.tick()
+    assert Home(settings, clock).tick().failed == []
     return world
 
 
@@ -146,9 +150,10 @@ class Healthy:
 
 
 @pytest.fixture(scope="module")
-def healthy(tmp_path_factory: pytest.TempPathFactory) -> Healthy:
-    world = world_with(tmp_path_factory)
-    return Healthy(world, {log.name: world.content(log) for log in EVERY_LOG})
+def healthy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Healthy]:
+    with in_memory.warehouses_in_memory():
+        world = world_with(tmp_path_factory)
+        yield Healthy(world, {log.name: world.content(log) for log in EVERY_LOG})
 
 
 @pytest.fixture(autouse=True)
