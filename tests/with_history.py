@@ -21,7 +21,7 @@ from mrs_assets.model_asset import BASELINE_MODEL
 from mrs_assets.partitions import range_tags
 from tests.conftest import SteppingClock
 from tests.stories.test_one_anomaly import spike
-from tests.world import FIRST_DAY, REPORTS_FROM, World, daily_sales, settings_for
+from tests.world import FIRST_DAY, REPORTS_FROM, DirectWorld, World, daily_sales, settings_for
 
 DAYS = 124
 EVERY_LOG = (*(log for stage in STAGES for log in stage.writes), FINALISED)
@@ -32,7 +32,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Whoever takes something away here puts it back."""
     home = tmp_path_factory.mktemp("staging")
     declared = settings_for(home).model_dump() | {"environment": "staging", "feeds": {"promotions": ContextFeed()}}
-    world = World(home, Settings.model_validate(declared))
+    world = DirectWorld(home, Settings.model_validate(declared))
     products = ("milk", "bread", "eggs", "tea", "jam", "rice", "salt", "soap")  # enough to learn a baseline from
     sales = daily_sales(DAYS, skus=products, stores=("s1", "s2", "s3", "s4"), change=spike)
     world.send(sales.filter(pl.col("ts") < REPORTS_FROM), "history.csv")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -15,6 +17,9 @@ from mrs_assets.contracts.settings import ContextFeed
 from mrs_assets.contracts.stage import Frames, Inputs, Stage
 from mrs_assets.graph import STAGES
 from mrs_resources.kernel import Provenance
+from tests.conftest import SteppingClock
+from tests.histories import in_memory
+from tests.histories.driver import Home
 from tests.stories.test_one_anomaly import spike
 from tests.world import FIRST_DAY, REPORTS_FROM, World, daily_sales, settings_for
 
@@ -26,10 +31,16 @@ EACH_WANT = pytest.mark.parametrize(
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    home = tmp_path_factory.mktemp("stages")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with in_memory.warehouses_in_memory():
+        yield world_at(tmp_path_factory.mktemp("stages"))
+
+
+def world_at(home: Path) -> World:
+    in_memory.begin(home)
     feeds = {name: ContextFeed() for name in ("promotions", "campaigns", "contextual_events", "stores")}
-    world = World(home, settings_for(home).model_copy(update={"feeds": feeds}))
+    clock = SteppingClock()
+    world = World(home, settings_for(home).model_copy(update={"feeds": feeds}), clock)
     first, last = FIRST_DAY + timedelta(days=117), FIRST_DAY + timedelta(days=121)
     world.send(daily_sales(DAYS, change=spike))
     span = {"start_day": [first], "end_day": [last]}
@@ -42,7 +53,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     world.send(pl.DataFrame({**signal, **when}), "e.json", feed="contextual_events")
     stores = {"store_id": ["s1", "s2", "s3"], "region": ["north", "north", "south"]}
     world.send(pl.DataFrame(stores), "s.json", feed="stores")
-    world.tick()
+    assert Home(world.settings, clock).tick().failed == []
     return world
 
 

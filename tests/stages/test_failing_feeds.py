@@ -18,12 +18,12 @@ from mrs_assets.planning.intake import admission_requests
 from mrs_resources.liveness import down_from
 from mrs_resources.log_store import SYSTEM_RUN
 from tests.conftest import SteppingClock
-from tests.world import FIRST_DAY, World, daily_sales, settings_for
+from tests.world import FIRST_DAY, DirectWorld, World, daily_sales, settings_for
 
 DAY = FIRST_DAY + timedelta(days=3)
 
 
-def world_at(home: Path, *faults: Fault, clock: SteppingClock | None = None) -> World:
+def world_at(home: Path, *faults: Fault, clock: SteppingClock | None = None, kind: type[World] = DirectWorld) -> World:
     said = {
         "feeds": {"promotions": ContextFeed(), "campaigns": ContextFeed()},
         "environment": "staging",
@@ -31,7 +31,7 @@ def world_at(home: Path, *faults: Fault, clock: SteppingClock | None = None) -> 
         "retries": {"attempts": 2, "first_pause_seconds": 0},
         "faults": faults,
     }
-    return World(home, Settings.model_validate(settings_for(home).model_dump() | said), clock or SteppingClock())
+    return kind(home, Settings.model_validate(settings_for(home).model_dump() | said), clock or SteppingClock())
 
 
 def send_promotion(world: World, name: str = "p.json", day: date = DAY) -> None:
@@ -46,7 +46,7 @@ def first_down(world: World) -> date:
 
 @pytest.mark.parametrize("action", ["raise", "kill", "exhaust", "delay"])
 def test_the_file_waits_and_everything_else_comes_in(action: FaultAction, tmp_path: Path) -> None:
-    world = world_at(tmp_path, Fault(point="promotions_feed", action=action, seconds=600))
+    world = world_at(tmp_path, Fault(point="promotions_feed", action=action, seconds=600), kind=World)
     if action == "delay":
         limits = world.settings.isolation.model_copy(update={"seconds": 2.0})
         world = World(tmp_path, world.settings.model_copy(update={"isolation": limits}), world.clock)

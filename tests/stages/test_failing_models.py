@@ -18,7 +18,7 @@ from mrs_assets.contracts.settings import Settings
 from mrs_assets.detection.baseline_stage import MODEL
 from tests.conftest import SteppingClock
 from tests.stories.test_one_anomaly import spike
-from tests.world import FIRST_DAY, World, daily_sales, settings_for
+from tests.world import FIRST_DAY, DirectWorld, World, daily_sales, settings_for
 
 DAYS, LEARNT = 122, 116
 SALES = daily_sales(DAYS, change=spike, skus=("milk", "bread", "eggs", "tea", *(f"sku-{n}" for n in range(16))))
@@ -26,9 +26,9 @@ SALES = daily_sales(DAYS, change=spike, skus=("milk", "bread", "eggs", "tea", *(
 SINCE = FIRST_DAY + timedelta(days=LEARNT)
 
 
-def world_at(home: Path, *faults: Fault) -> World:
+def world_at(home: Path, *faults: Fault, kind: type[World] = DirectWorld) -> World:
     said = {"environment": "staging", "retries": {"attempts": 1}, "faults": faults}
-    return World(home, Settings.model_validate(settings_for(home).model_dump() | said))
+    return kind(home, Settings.model_validate(settings_for(home).model_dump() | said))
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +47,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return world.home
 
 
-def later(home: Path, hours: float, *faults: Fault) -> World:
-    world = world_at(home, *faults)
+def later(home: Path, hours: float, *faults: Fault, kind: type[World] = DirectWorld) -> World:
+    world = world_at(home, *faults, kind=kind)
     assert isinstance(world.clock, SteppingClock)
     world.clock.now += timedelta(hours=hours)
     return world
@@ -94,7 +94,8 @@ def test_the_heuristic_answers_until_the_model_is_back(
     whole = artefact.read_bytes()
     harm(artefact)
     raising = [Fault(point=f"{BASELINE.name}.baseline_model", action="raise")] if harm is left_alone else []
-    world = later(tmp_path, 1, *raising)
+    kind = World if harm is damaged else DirectWorld
+    world = later(tmp_path, 1, *raising, kind=kind)
     world.tick()
     expected, reports = of_the_last_days(world)
     assert expected["degraded_reasons"].list.contains("baseline_down").all()
@@ -103,7 +104,7 @@ def test_the_heuristic_answers_until_the_model_is_back(
     assert reports["degraded_reasons"].list.contains("baseline_down").all(), "a report says what its numbers rest on"
     assert not world.live(BASELINE).filter(pl.col("business_day") < SINCE)["is_degraded"].any()
     artefact.write_bytes(whole)
-    mended = later(tmp_path, 6)
+    mended = later(tmp_path, 6, kind=kind)
     mended.tick()
     for now, then in zip(of_the_last_days(mended), undisturbed, strict=True):
         assert now.equals(then)

@@ -13,7 +13,7 @@ from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import ContextFeed
 from mrs_assets.graph import STAGES
 from mrs_resources.kernel import Provenance
-from tests.world import World, daily_sales, settings_for
+from tests.world import DirectWorld, World, daily_sales, settings_for
 
 ATTRIBUTION = next(stage for stage in STAGES if "campaigns" in stage.wants)
 LIMIT = 3
@@ -32,8 +32,8 @@ def missing(world: World, first: date, last: date) -> dict[date, bool]:
 
 
 def test_days_after_the_limit_go_without_it_until_the_next_file(tmp_path: Path) -> None:
-    settings = settings_for(tmp_path)
-    world = World(tmp_path, settings.model_copy(update={"feeds": {"campaigns": ContextFeed(late_after_days=LIMIT)}}))
+    feeds = {"campaigns": ContextFeed(late_after_days=LIMIT)}
+    world = DirectWorld(tmp_path, settings_for(tmp_path).model_copy(update={"feeds": feeds}))
     came = date(2024, 6, 1)
     world.clock.now = datetime(2024, 6, 1, 9, tzinfo=UTC)  # type: ignore[attr-defined]
     campaign = {"skus": [["eggs"]], "start_day": [came], "end_day": [came]}
@@ -53,7 +53,7 @@ def test_days_after_the_limit_go_without_it_until_the_next_file(tmp_path: Path) 
 
 def test_a_feed_with_nothing_to_say_of_a_day_is_not_down(tmp_path: Path) -> None:
     settings = settings_for(tmp_path)
-    world = World(tmp_path, settings.model_copy(update={"feeds": {"campaigns": ContextFeed()}}))
+    world = DirectWorld(tmp_path, settings.model_copy(update={"feeds": {"campaigns": ContextFeed()}}))
     world.send(daily_sales(8), "sales.csv")
     world.tick()
     first = date(2024, 1, 5)

@@ -2,15 +2,16 @@
 
 Arguments: home, moment and number. Moments: `before` or `after` the nth commit; `publication`, before it
 begins for the nth time; `line`, before the nth line that it executes of our own code; `effect`, the same for the
-resources, where every effect is. Number 0: it lives on, and prints how often the moment came.
+resources, where every effect is. Number 0: it lives on. Then prints how often the moment came; of lines, both kinds.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -40,16 +41,22 @@ class Countdown:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def at_lines_of(packages: tuple[Any, ...], came: Callable[[], None]) -> None:
-    """Call before every line of the packages that this thread executes."""
-    folders = tuple(str(Path(package.__file__).parent) + os.sep for package in packages)
+def at_lines(came: Mapping[str, Callable[[], None]]) -> None:
+    """Call before every line that this thread executes of the packages of each of some moments."""
+    folders = {moment: tuple(str(Path(p.__file__).parent) + os.sep for p in ROOMS[moment]) for moment in came}
 
-    def line(_frame: FrameType, event: str, _argument: object) -> Any:
-        if event == "line":
-            came()
-        return line
+    def entered(frame: FrameType, _event: str, _argument: object) -> Any:
+        calls = [came[moment] for moment, rooms in folders.items() if frame.f_code.co_filename.startswith(rooms)]
 
-    sys.settrace(lambda frame, _event, _argument: line if frame.f_code.co_filename.startswith(folders) else None)
+        def line(_frame: FrameType, event: str, _argument: object) -> Any:
+            if event == "line":
+                for call in calls:
+                    call()
+            return line
+
+        return line if calls else None
+
+    sys.settrace(entered)
 
 
 def at_commits(moment: str, came: Callable[[], None]) -> None:
@@ -80,16 +87,18 @@ def at_publications(came: Callable[[], None]) -> None:
 
 
 def main(home: Path, moment: str, fatal: int) -> None:
-    world, countdown = World(home, settings_for(home), clock=utc_now), Countdown(fatal)
+    world = World(home, settings_for(home), clock=utc_now)
+    moments = ROOMS if moment in ROOMS and not fatal else (moment,)
+    countdowns = {each: Countdown(fatal) for each in moments}
     if moment in ROOMS:
-        at_lines_of(ROOMS[moment], countdown)
+        at_lines(countdowns)
     elif moment == "publication":
-        at_publications(countdown)
+        at_publications(countdowns[moment])
     else:
-        at_commits(moment, countdown)
+        at_commits(moment, countdowns[moment])
     world.tick()
     sys.settrace(None)
-    sys.stdout.write(str(countdown.count))
+    sys.stdout.write(json.dumps({each: countdown.count for each, countdown in countdowns.items()}))
 
 
 if __name__ == "__main__":

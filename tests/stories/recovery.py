@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -32,11 +33,11 @@ def start_tick(home: Path, moment: str = "before", fatal: int = 0) -> subprocess
     return subprocess.Popen(arguments, cwd=ROOT, env=same_every_time, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def finish_tick(process: subprocess.Popen[bytes]) -> int:
-    """Wait for a tick that is to live; how often its moment came."""
+def finish_tick(process: subprocess.Popen[bytes]) -> dict[str, int]:
+    """Wait for a tick that is to live; how often its moments came."""
     output, errors = process.communicate()
     assert process.returncode == 0, errors.decode()[-2000:]
-    return int(output)
+    return dict(json.loads(output))
 
 
 def kill_tick(home: Path, moment: str, fatal: int) -> None:

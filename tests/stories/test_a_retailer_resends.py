@@ -25,7 +25,7 @@ from mrs_assets.hydration.folds import FOLDS
 from mrs_assets.planning.ledger import approve
 from mrs_assets.verification.comparison import COMPARED, difference, log_content
 from mrs_resources.reader import SnapshotReader
-from tests.world import FIRST_DAY, World, daily_sales, settings_for
+from tests.world import FIRST_DAY, DirectWorld, World, daily_sales, settings_for
 
 DAYS = 120
 WEEKEND = [FIRST_DAY + timedelta(days=n) for n in (116, 117, 118)]
@@ -45,9 +45,9 @@ def resent() -> pl.DataFrame:
 class Weekend:
     """The story up to Sunday evening, with what the analyst found and when it was."""
 
-    def __init__(self, home: Path, **limits: Any) -> None:
+    def __init__(self, home: Path, of: type[World] = DirectWorld, **limits: Any) -> None:
         settings = settings_for(home).model_copy(update={"replays": Replays(**limits)})
-        self.world = World(home, settings)
+        self.world = of(home, settings)
         self.world.send(daily_sales(DAYS, change=twice))
         self.world.tick()
         self.report = str(self.world.live(DETECTED).filter(store_id="s1")["report_id"].sort()[0])
@@ -66,7 +66,7 @@ class Weekend:
 @pytest.fixture(scope="module")
 def monday(tmp_path_factory: pytest.TempPathFactory) -> Weekend:
     """The retailer has re-sent the weekend."""
-    weekend = Weekend(tmp_path_factory.mktemp("monday"))
+    weekend = Weekend(tmp_path_factory.mktemp("monday"), World)
     weekend.world.send(resent(), "again.csv")
     weekend.world.tick()
     return weekend
@@ -132,7 +132,7 @@ def test_the_evidence_stays_with_the_closed_report(monday: Weekend) -> None:
 
 
 def test_it_is_what_a_build_from_the_final_files_says(monday: Weekend, tmp_path: Path) -> None:
-    clean = World(tmp_path, settings_for(tmp_path))
+    clean = DirectWorld(tmp_path, settings_for(tmp_path))
     clean.send(daily_sales(DAYS))
     clean.tick()
     for log in COMPARED:

@@ -12,7 +12,7 @@ from mrs_assets.contracts.logs.detected import DETECTED
 from mrs_assets.contracts.logs.unified_sales import UNIFIED_SALES
 from tests.stories.recovery import assert_same_belief, assert_same_history, finish_tick, kill_tick, start_tick
 from tests.stories.test_one_anomaly import spike
-from tests.world import FIRST_DAY, World, daily_sales, settings_for
+from tests.world import FIRST_DAY, DirectWorld, World, daily_sales, settings_for
 
 SALES = daily_sales(122, stores=("s1", "s2"), change=spike)
 LATER = FIRST_DAY + timedelta(days=60)
@@ -26,7 +26,7 @@ def send_files(world: World) -> None:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> World:
     home = tmp_path_factory.mktemp("undisturbed")
-    world = World(home, settings_for(home))
+    world = DirectWorld(home, settings_for(home))
     send_files(world)
     world.tick()
     assert world.live(DETECTED).height > 0
@@ -34,7 +34,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 def test_a_killed_tick_is_finished_by_the_next_one(undisturbed: World, tmp_path: Path) -> None:
-    world = World(tmp_path, settings_for(tmp_path))
+    world = DirectWorld(tmp_path, settings_for(tmp_path))
     send_files(world)
     for moment, fatal in (("before", 3), ("after", 4), ("before", 9), ("after", 16)):
         kill_tick(tmp_path, moment, fatal)
@@ -45,7 +45,7 @@ def test_a_killed_tick_is_finished_by_the_next_one(undisturbed: World, tmp_path:
 
 
 def test_what_a_killed_tick_left_unpublished_the_next_one_publishes(undisturbed: World, tmp_path: Path) -> None:
-    world = World(tmp_path, settings_for(tmp_path))
+    world = DirectWorld(tmp_path, settings_for(tmp_path))
     send_files(world)
     kill_tick(tmp_path, "publication", 1)
     assert world.warehouse.publisher.published() is None
@@ -54,7 +54,7 @@ def test_what_a_killed_tick_left_unpublished_the_next_one_publishes(undisturbed:
 
 
 def test_two_ticks_at_once_lose_and_double_nothing(undisturbed: World, tmp_path: Path) -> None:
-    world = World(tmp_path, settings_for(tmp_path))
+    world = DirectWorld(tmp_path, settings_for(tmp_path))
     send_files(world)
     for worker in [start_tick(tmp_path), start_tick(tmp_path)]:
         finish_tick(worker)

@@ -1,4 +1,4 @@
-"""An analyst's words through corrections, on a real graph: contradicted, decided again, kept on a closed record."""
+"""An analyst's words through corrections, by real ticks: contradicted, decided again, kept on a closed record."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.settings import ContextFeed
 from mrs_assets.hydration.folds import FOLDS
 from mrs_resources.reader import SnapshotReader
-from tests.world import FIRST_DAY, World, daily_sales, settings_for
+from tests.world import FIRST_DAY, DirectWorld, World, daily_sales, settings_for
 
 DAYS = 124
 SPIKE = [FIRST_DAY + timedelta(days=n) for n in range(116, 120)]
@@ -40,7 +40,7 @@ def say(world: World, number: int, report: dict[str, Any], action: str, **values
 
 def test_an_edit_lives_through_corrections(tmp_path: Path) -> None:
     settings = settings_for(tmp_path).model_copy(update={"feeds": {"promotions": ContextFeed()}})
-    world = World(tmp_path, settings)
+    world = DirectWorld(tmp_path, settings)
     world.send(sold(3))
     promotion = {"promotion_id": "p1", "store_id": "s1", "sku": "tea", "start_day": "2024-04-01"}
     world.send(pl.DataFrame([promotion | {"end_day": "2024-04-03"}]), "p1.json", feed="promotions")

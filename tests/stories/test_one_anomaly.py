@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -20,7 +21,7 @@ from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.settings import ContextFeed
 from mrs_assets.hydration.folds import FOLDS
 from mrs_resources.reader import SnapshotReader
-from tests.world import FIRST_DAY, World, daily_sales, local_day, settings_for
+from tests.world import FIRST_DAY, DirectWorld, World, daily_sales, local_day, settings_for
 
 DAYS = 126
 SPIKE = [FIRST_DAY + timedelta(days=n) for n in range(118, 122)]
@@ -94,13 +95,11 @@ def test_ticking_again_appends_no_row(spiked: World) -> None:
 
 
 def test_day_by_day_equals_all_at_once(spiked: World, tmp_path: Path) -> None:
-    daily = World(tmp_path, settings_for(tmp_path))
+    daily = DirectWorld(tmp_path, settings_for(tmp_path))
     sales = daily_sales(DAYS, change=spike)
-    cut = FIRST_DAY + timedelta(days=119)
-    daily.send(sales.filter(pl.col("ts") < cut))
-    daily.tick()
-    for (day,), rows in sales.filter(pl.col("ts") >= cut).group_by("ts", maintain_order=True):
-        daily.send(rows, f"{day}.csv")
+    ends = [*(FIRST_DAY + timedelta(days=n) for n in range(119, 124)), date.max]  # from its first day to its close
+    for after, end in pairwise([date.min, *ends]):
+        daily.send(sales.filter(pl.col("ts").is_between(after, end, closed="left")), f"{end}.csv")
         daily.tick()
     computed = ("series", "detection", "clustering", "attribution", "cohorting")
     for contract in LOGS:

@@ -21,7 +21,7 @@ from mrs_assets.contracts.logs.ended import ENDED
 from mrs_assets.contracts.logs.finalised import FINALISED
 from tests.stories.recovery import assert_same_belief, assert_same_history, finish_tick, kill_tick, start_tick
 from tests.stories.test_one_anomaly import SPIKE, spike
-from tests.world import FIRST_DAY, World, daily_sales, settings_for
+from tests.world import FIRST_DAY, DirectWorld, World, daily_sales, settings_for
 
 KILLS = int(os.environ.get("MRS_KILLS", "3"))
 STORES = ("s1", "s2")
@@ -40,7 +40,7 @@ def truth(store: str, sku: str, day: date, units: float) -> float:
 def morning(tmp_path_factory: pytest.TempPathFactory) -> World:
     """A world with its work waiting in the inbox."""
     home = tmp_path_factory.mktemp("morning")
-    world = World(home, settings_for(home))
+    world = DirectWorld(home, settings_for(home))
     world.send(daily_sales(KNOWN_DAYS, stores=STORES, change=spike))
     world.tick()
     report = world.live(DETECTED).filter(store_id="s2", sku="eggs")["report_id"][0]
@@ -53,7 +53,7 @@ def morning(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 def copy_of(world: World, home: Path) -> World:
     shutil.copytree(world.home, home, symlinks=True)
-    return World(home, settings_for(home))
+    return DirectWorld(home, settings_for(home))
 
 
 @pytest.fixture(scope="module")
@@ -66,11 +66,7 @@ def undisturbed(morning: World, tmp_path_factory: pytest.TempPathFactory) -> Wor
 @pytest.fixture(scope="module")
 def moments(morning: World, tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
     """How often each moment comes in the tick that is to be killed."""
-    ticks = {}
-    for moment in ("effect", "line"):
-        home = copy_of(morning, tmp_path_factory.mktemp(moment) / "home").home
-        ticks[moment] = start_tick(home, moment)
-    return {moment: finish_tick(tick) for moment, tick in ticks.items()}
+    return finish_tick(start_tick(copy_of(morning, tmp_path_factory.mktemp("counted") / "home").home, "line"))
 
 
 def test_the_day_has_everything_that_can_be_torn(morning: World, undisturbed: World) -> None:

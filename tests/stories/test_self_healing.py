@@ -25,23 +25,21 @@ from mrs_assets.planning.run_tags import PLAN_TAG
 from mrs_assets.standing_check import nothing_unseen
 from tests.conftest import SteppingClock
 from tests.stories.test_one_anomaly import spike
-from tests.world import FIRST_DAY, REPORTS_FROM, World, daily_sales, settings_for
+from tests.world import FIRST_DAY, REPORTS_FROM, DirectWorld, World, daily_sales, settings_for
 
 DAYS = 124
 EVERY_LOG = (*(log for stage in STAGES for log in stage.writes), FINALISED)
 
 
-def world_at(home: Path, **said: Any) -> World:
+def world_at(home: Path, kind: type[World] = World, **said: Any) -> World:
     """A world with promotions configured, and whatever else is said of it."""
     declared = settings_for(home).model_dump() | {"feeds": {"promotions": ContextFeed()}, "environment": "staging"}
-    return World(home, Settings.model_validate(declared | {"retries": {"attempts": 1}} | said))
+    return kind(home, Settings.model_validate(declared | {"retries": {"attempts": 1}} | said))
 
 
 def again(world: World, **said: Any) -> World:
     """The same home under other settings, at the same time."""
-    later = world_at(world.home, **said)
-    later.clock = world.clock
-    return World(world.home, later.settings, world.clock)
+    return type(world)(world.home, world_at(world.home, **said).settings, world.clock)
 
 
 def hours_pass(world: World, hours: float = 5) -> None:
@@ -75,7 +73,7 @@ def reasons(world: World, log: Contract) -> set[str]:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, pl.DataFrame]:
-    world = world_at(tmp_path_factory.mktemp("undisturbed"))
+    world = world_at(tmp_path_factory.mktemp("undisturbed"), DirectWorld)
     world.send(daily_sales(DAYS, change=spike))
     send_promotion(world)
     world.tick()
@@ -120,7 +118,7 @@ def test_a_stage_that_failed_is_mended_by_the_next_tick(
 def test_a_feed_that_was_silent_mends_every_day_when_it_speaks(
     tmp_path: Path, undisturbed: Mapping[str, pl.DataFrame]
 ) -> None:
-    world = world_at(tmp_path)
+    world = world_at(tmp_path, DirectWorld)
     world.send(daily_sales(DAYS, change=spike))
     world.tick()
     found = look(world)
@@ -133,7 +131,7 @@ def test_a_feed_that_was_silent_mends_every_day_when_it_speaks(
 
 
 def test_what_fails_again_is_left_alone_longer_each_time(tmp_path: Path) -> None:
-    world = world_at(tmp_path, faults=[Fault(point=f"{ATTRIBUTED.name}.promotions", action="raise")])
+    world = world_at(tmp_path, DirectWorld, faults=[Fault(point=f"{ATTRIBUTED.name}.promotions", action="raise")])
     world.send(daily_sales(DAYS, change=spike))
     send_promotion(world)
     world.tick()
@@ -149,7 +147,7 @@ def test_what_fails_again_is_left_alone_longer_each_time(tmp_path: Path) -> None
 def test_much_is_mended_bit_by_bit_and_the_rest_is_not_forgotten(
     tmp_path: Path, undisturbed: Mapping[str, pl.DataFrame]
 ) -> None:
-    world = world_at(tmp_path, faults=[Fault(point=CLUSTERED.name, action="raise")])
+    world = world_at(tmp_path, DirectWorld, faults=[Fault(point=CLUSTERED.name, action="raise")])
     world.send(daily_sales(DAYS, change=spike))
     send_promotion(world)
     world.tick()
@@ -171,14 +169,15 @@ def test_much_is_mended_bit_by_bit_and_the_rest_is_not_forgotten(
 
 
 def test_edits_that_cannot_be_read_are_back_with_the_next_tick(tmp_path: Path) -> None:
-    world = world_at(tmp_path)
+    world = world_at(tmp_path, DirectWorld)
     world.send(daily_sales(DAYS, change=spike))
     send_promotion(world)
     world.tick()
     report = world.live(FINALISED)["report_id"][0]
     said = {"annotation_id": str(uuid.UUID(int=1)), "report_id": report, "action": "approve"}
     world.send_edit(said | {"actor": "ada", "user_role": "analyst", "acted_at": "2024-05-31T10:00:00Z"})
-    broken = again(world, faults=[Fault(point=f"{FINALISED.name}.edits", action="raise")])
+    unreadable = again(world, faults=[Fault(point=f"{FINALISED.name}.edits", action="raise")])
+    broken = World(world.home, unreadable.settings, world.clock)
     broken.tick()
     decided = pl.col("final_decision") == "approved"
     assert reasons(broken, FINALISED) == {"edits_down"}
