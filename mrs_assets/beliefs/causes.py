@@ -101,7 +101,7 @@ class Causes:
         elif new is not None and old != new and (activation := self._activation(new, before.written_at)):
             by = f", approved by {activation['approved_by']}"
             found.add(Cause("model", f"{activation['model_name']} {old or 'none'} → {new}{by}", at))
-        if before.code_version != after.code_version:
+        if _is_other_code(before.code_version, after.code_version):
             found.add(Cause("code", f"code of {log.name} {before.code_version} → {after.code_version}", at))
         found |= {Cause("recovery", self._came_back(reason), at) for reason in {*before.reasons} - {*after.reasons}}
         found |= {Cause("outage", f"{reason}: it was not there", at) for reason in {*after.reasons} - {*before.reasons}}
@@ -190,3 +190,11 @@ def _concerns(log: Contract, move: Move, places: frozenset[Series]) -> bool:
         and (not limited or sku in (None, _ANY, place[2]))
         for place in places
     )
+
+
+def _is_other_code(before: str | None, after: str | None) -> bool:
+    """Whether two code versions differ; a closure by finalisation names no version of the stage whose log it is in."""
+    if before is None or after is None:
+        return before != after
+    (base, _, stage), (new_base, _, new_stage) = before.partition("+"), after.partition("+")
+    return base != new_base or (bool(stage) and bool(new_stage) and stage != new_stage)

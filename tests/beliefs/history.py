@@ -130,7 +130,7 @@ def backfill(world: World) -> None:
     assets = [*(log.name for stage in STAGES for log in stage.writes), FINALISED.name, *CLOSING.state]
     scope = Scope(FIRST_DAY, FIRST_DAY + timedelta(days=DAYS - 1), "acme")
     with dg.DagsterInstance.ephemeral() as instance:
-        ran = GraphRunner(world.definitions, world.warehouse, instance).run(assets, range_tags(scope))
+        ran = GraphRunner(world.definitions, world.warehouse, world.settings, instance).run(assets, range_tags(scope))
     assert ran.failed == ()
 
 

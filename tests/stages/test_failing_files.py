@@ -100,6 +100,7 @@ def world_at(home: Path, *faults: Fault, kind: type[World] = DirectWorld) -> Wor
         "environment": "staging",
         "isolation": {"seconds": 20, "memory_mb": 3072},
         "retries": {"attempts": 1},
+        "recovery": {"days_at_once": 400},
         "faults": faults,
     }
     return kind(home, Settings.model_validate(settings_for(home).model_dump() | said))
