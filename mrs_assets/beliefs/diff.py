@@ -148,8 +148,9 @@ def _of_log_row(log: Contract, change: Change, causes: Causes, reports: Reports)
 def _kind_of_operation(log: Contract, row: dict[str, Any]) -> CauseKind:
     if log is BREAKERS:
         return "recovery" if row["outcome"] == "succeeded" else "outage"
-    if row["purpose"] == "recovery":
+    if row.get("purpose") == "recovery":
         return "recovery"
-    if "source_weights" in row["triggers"]:
+    triggers = row.get("triggers", ())
+    if "source_weights" in triggers:
         return "configuration"
-    return "edit" if all(trigger.startswith("user_") for trigger in row["triggers"]) else "data"
+    return "edit" if triggers and all(trigger.startswith("user_") for trigger in triggers) else "data"

@@ -71,8 +71,11 @@ class History:
 
     @property
     def report(self) -> str:
-        """The report of the eggs of store s2."""
-        return str(self.reader.show("reports", where="store_id = 's2' AND sku = 'eggs'")["report_id"][0])
+        """The report of the eggs of store s2 that is true now."""
+        return str(self.reader.show("reports", where=EGGS)["report_id"][0])
+
+
+EGGS = "store_id = 's2' AND sku = 'eggs' AND resolution_reason IS DISTINCT FROM 'data correction'"
 
 
 def told(home: Path) -> History:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -81,12 +82,12 @@ def test_a_log_is_found_by_name_and_by_code(contract: Contract) -> None:
 
 
 @EACH_LOG
-def test_a_column_gained_later_is_added_to_an_older_table(contract: Contract, store: LogStore) -> None:
+def test_a_column_gained_later_is_added_to_an_older_table(contract: Contract, store: LogStore, tmp_path: Path) -> None:
     optional = next((c for c in contract.payload if contract.nullable(c)), None)
     with store.transaction() as tx:
         tx.append(contract, example_rows(contract), SOME, WRITER)
         dropped = optional or "model_version"
         tx.connection.execute(f'ALTER TABLE {contract.name} DROP COLUMN "{dropped}"')
-    with store.transaction() as tx:
+    with LogStore(tmp_path).transaction() as tx:
         kept = tx.live(contract)
     assert kept[dropped].null_count() == 3
