@@ -23,7 +23,7 @@ import polars as pl
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.logs.arrivals import ARRIVALS
 from mrs_assets.contracts.logs.catalogue import LOGS
-from mrs_assets.contracts.logs.operations import REPLAY_PLANS
+from mrs_assets.contracts.logs.replays import REPLAY_PLANS
 from tests.conftest import SteppingClock
 from tests.histories import in_memory
 from tests.histories.driver import Home
