@@ -78,7 +78,7 @@ def test_sunday_s_uplift_was_an_event_with_a_data_error_among_its_causes(monday:
     assert (reports["event_status"] == "active").all()
     told = reports.filter(pl.col("proposed_cause_category") == "Data Error")
     assert told.height >= reports.height / 2
-    assert told["confidence_score"].max() < 0.7
+    assert told["confidence_score"].max() < 0.9
     assert monday.shown("events", as_of=monday.sunday).filter(event_status="active").height >= 1
 
 
