@@ -1,0 +1,1 @@
+"""How good the models are, measured where the truth is known: `make evaluate` writes docs/evaluation."""
