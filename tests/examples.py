@@ -12,6 +12,13 @@ import polars as pl
 from mrs_assets.contracts.contract import Contract
 
 EPOCH = datetime(2024, 3, 1, tzinfo=UTC)
+PREFIXES = {
+    "report_group_id|supersedes": "ME-",
+    "^report_id": "MR-",
+    "^letter_id": "DL-",
+    "^alert_id|^parent_id": "AL-",
+}
+"""Names of columns that hold identities → how these begin."""
 
 
 def example_rows(contract: Contract, count: int = 3, *, retailer: str = "acme", variant: int = 0) -> pl.DataFrame:
@@ -57,12 +64,9 @@ def _allowed(contract: Contract, name: str) -> list[Any]:
 
 def _text(name: str, seed: int) -> str:
     digits = f"{seed:x}"
-    if re.search(r"report_group_id|supersedes", name):
-        return "ME-" + digits.rjust(20, "0")
-    if name == "report_id":
-        return "MR-" + digits.rjust(20, "0")
-    if name == "letter_id":
-        return "DL-" + digits.rjust(20, "0")
+    prefix = next((prefix for pattern, prefix in PREFIXES.items() if re.search(pattern, name)), None)
+    if prefix is not None:
+        return prefix + digits.rjust(20, "0")
     if name in ("opens_at", "closes_at"):
         return f"{seed % 20:02d}:30"
     return digits.rjust(64, "0") if name.endswith("_hash") else f"{name}-{seed}"

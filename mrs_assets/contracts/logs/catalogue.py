@@ -3,6 +3,7 @@
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.errors import UnknownName
 from mrs_assets.contracts.feeds import FEED_LOGS
+from mrs_assets.contracts.logs.alerts import ALERTS, DELIVERIES, SILENCES
 from mrs_assets.contracts.logs.arrivals import ARRIVALS
 from mrs_assets.contracts.logs.attributed import ATTRIBUTED
 from mrs_assets.contracts.logs.baseline import BASELINE
@@ -19,6 +20,7 @@ from mrs_assets.contracts.logs.operations import BREAKERS, DEMO_RUN_CONFIG
 from mrs_assets.contracts.logs.replays import REPLAY_CERTIFICATES, REPLAY_PARTS, REPLAY_PLANS, SUPERSEDED
 from mrs_assets.contracts.logs.rereview import REATTRIBUTED, RECLUSTERED, REREVIEW_WORKLIST
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
+from mrs_assets.contracts.logs.slo import SLO, SLO_RESULTS
 
 LOGS: tuple[Contract, ...] = (
     *FEED_LOGS,
@@ -44,6 +46,11 @@ LOGS: tuple[Contract, ...] = (
     REPLAY_CERTIFICATES,
     SUPERSEDED,
     BREAKERS,
+    SLO,
+    SLO_RESULTS,
+    ALERTS,
+    DELIVERIES,
+    SILENCES,
 )
 
 

@@ -1,0 +1,42 @@
+"""Service levels: what each partition of each log reached, and when each objective was met or missed."""
+
+from mrs_assets.contracts.columns import Count, Instant, name, optional, required, share
+from mrs_assets.contracts.contract import Contract, Rows
+
+SLO_STATES = ("met", "breached", "unknown")
+SEVERITIES = ("warn", "error")
+
+
+class ServiceLevel(Rows):
+    """What one partition of one log reached. A count that cannot be known is NULL; a partition without rows has 0."""
+
+    log: str = name(description="The log or view that is measured.")
+    available_at: Instant = optional(description="When the newest file of the partition's sales was received. UTC.")
+    written_to: Instant = optional(description="When its newest row was written. UTC.")
+    hydrated_at: Instant = optional(description="When views first showed that row; NULL: they do not yet. UTC.")
+    rows_live: Count = required(ge=0, description="Rows that are true.")
+    rows_by_status: str = optional(description="JSON: status of the log's rows → how many.")
+    rows_degraded: Count = required(ge=0, description="Of the live rows, those that had to do without something.")
+    rows_dead_lettered: Count = required(ge=0, description="Rows of the partition in the log's dead letters.")
+    reports: Count = optional(ge=0, description="Reports that the log should have answered; NULL: it answers none.")
+    reports_in_time: Count = optional(ge=0, description="Of these, answered within the limit.")
+
+
+class SloResult(Rows):
+    """One objective for one subject, each time that it changed between met and breached, or its budget moved a step."""
+
+    objective: str = name(description="The check, a true sentence in snake case.")
+    subject: str = name(description="What is judged: a retailer, or `*` for all.")
+    state: str = required(isin=list(SLO_STATES), description=f"One of {', '.join(SLO_STATES)}.")
+    severity: str = required(isin=list(SEVERITIES), description="`warn` is amber, `error` is red.")
+    since: Instant = required(description="When this state began. UTC.")
+    value: float = optional(description="The value when this state began, in the limit's unit; NULL: not known.")
+    limit: float = optional(description="The limit that the value is held against.")
+    unit: str = required(description="Unit of value and limit: `minutes`, `share` or `count`.")
+    window: str = optional(description="What the value was taken over, in words.")
+    worst: str = optional(description="JSON: the partitions that are furthest off, worst first.")
+    budget_left: float = share(description="Share of the error budget that is left; NULL: it has none.")
+
+
+SLO = Contract(name="slo_log", rows=ServiceLevel, key=("retailer", "log", "business_day"), stage="operations")
+SLO_RESULTS = Contract(name="slo_results_log", rows=SloResult, key=("objective", "subject"), stage="operations")
