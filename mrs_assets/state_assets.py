@@ -27,6 +27,7 @@ from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.views import MINORITY_EVENTS, MINORITY_REPORTS, View
 from mrs_assets.finalisation.asset_body import EDITS_DOWN, finalise_scope
 from mrs_assets.graph import CLOSING, PUBLISHED, STAGES
+from mrs_assets.health.companion import HealthCompanion
 from mrs_assets.hydration.folds import FOLDS
 from mrs_assets.log_asset import (
     OWNERS,
@@ -189,10 +190,11 @@ def published_asset(settings: Settings) -> dg.AssetsDefinition:
             if plan_id:
                 finish(tx, plan_id)
             told = nothing_unseen(standing_list(tx, settings, STAGES, CLOSING), tx.now, settings)
-        published = warehouse.publisher.publish() if warehouse.keeps else None
+        published = warehouse.publisher.publish(HealthCompanion(settings)) if warehouse.keeps else None
         metadata = {"published": "nothing: no row was written since the last snapshot"}
         if published is not None:
             metadata = {"published": str(published.known_at), "run_id": published.run_id}
+            metadata |= {f"left out: {name}": why for name, why in published.left_out.items()}
         yield dg.MaterializeResult(metadata=metadata | _told(certificate))
         yield told
         yield _certified(certificate)

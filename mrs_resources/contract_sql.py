@@ -51,6 +51,20 @@ def scope_sql(scope: Scope, contract: Contract, run_id: str) -> tuple[str, list[
     return " AND ".join(conditions), parameters
 
 
+def degraded_days_sql(contract: Contract) -> str:
+    """SQL of live degraded rows by business day and reason.
+
+    Parameters: `$run_id`. Columns: retailer, business_day, reason, rows, written_at (the newest of the rows, UTC).
+    """
+    return (
+        f"WITH marked AS (SELECT * FROM {contract.name} WHERE run_id = $run_id AND is_degraded AND NOT is_retracted), "
+        "reasons AS (SELECT retailer, business_day, unnest(degraded_reasons) AS reason, written_at FROM marked m "
+        f"WHERE NOT EXISTS (SELECT 1 FROM {contract.name} n WHERE n.run_id = $run_id AND n.version > m.version "
+        f"AND {same_key(contract, 'm', 'n')})) SELECT retailer, business_day, reason, count(*) AS rows, "
+        "max(written_at) AS written_at FROM reasons GROUP BY ALL"
+    )
+
+
 def place_in_batch(contract: Contract) -> str:
     """SQL: microseconds that a row is written after its batch began.
 

@@ -17,9 +17,10 @@ from mrs_assets.contracts.logs.operations import DEMO_RUN_CONFIG
 from mrs_assets.contracts.scope import Scope
 from mrs_resources.backend import FileBackend
 from mrs_resources.clock import Clock, utc_now
-from mrs_resources.contract_sql import quoted, same_key, scope_sql
+from mrs_resources.contract_sql import degraded_days_sql, quoted, same_key, scope_sql
 from mrs_resources.kernel import Appended, Kernel, Provenance
 from mrs_resources.staging import DEAD_LETTER
+from mrs_resources.statements import in_utc
 
 FIRST_RUN = "run-0001"
 SYSTEM_RUN = "system"
@@ -135,14 +136,7 @@ class Transaction:
             Columns retailer, business_day, reason, rows, written_at (the newest of the rows, UTC), sorted.
         """
         self.ensure(contract)
-        return self.query(
-            f"WITH marked AS (SELECT * FROM {contract.name} WHERE run_id = $run AND is_degraded AND NOT is_retracted), "
-            "reasons AS (SELECT retailer, business_day, unnest(degraded_reasons) AS reason, written_at FROM marked m "
-            f"WHERE NOT EXISTS (SELECT 1 FROM {contract.name} n WHERE n.run_id = $run AND n.version > m.version "
-            f"AND {same_key(contract, 'm', 'n')})) SELECT retailer, business_day, reason, count(*) AS rows, "
-            "max(written_at) AS written_at FROM reasons GROUP BY ALL ORDER BY ALL",
-            {"run": self.run_id},
-        )
+        return self.query(f"{degraded_days_sql(contract)} ORDER BY ALL", {"run_id": self.run_id})
 
     def days_with_rows(self, contract: Contract, retailer: str) -> list[date]:
         """Business days of a retailer that a log ever had rows of, sorted."""
@@ -179,7 +173,7 @@ class Transaction:
 
     def query(self, sql: str, parameters: list[object] | dict[str, object] | None = None) -> pl.DataFrame:
         """Rows of a query; values are parameters, never part of the text."""
-        return _utc(self.connection.execute(sql, parameters or []).pl())
+        return in_utc(self.connection.execute(sql, parameters or []).pl())
 
     def ensure(self, *contracts: Contract) -> None:
         """Make sure that the logs' tables exist before a query names them."""
@@ -243,7 +237,7 @@ class Transaction:
 
     def _frame(self, contract: Contract, sql: str, parameters: list[object]) -> pl.DataFrame:
         columns = quoted(list(contract.schema))
-        return _utc(self.connection.execute(f"SELECT {columns} FROM ({sql})", parameters).pl())
+        return in_utc(self.connection.execute(f"SELECT {columns} FROM ({sql})", parameters).pl())
 
 
 class LogStore:
@@ -276,12 +270,6 @@ class LogStore:
             connection.execute("COMMIT" if self._keeps else "ROLLBACK")
             if self._keeps:
                 self._known |= transaction.kernel.known
-
-
-def _utc(frame: pl.DataFrame) -> pl.DataFrame:
-    """DuckDB names its zone `Etc/UTC`; contracts say `UTC`."""
-    zones = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Datetime) and dtype.time_zone]
-    return frame.with_columns(pl.col(zones).dt.convert_time_zone("UTC")) if zones else frame
 
 
 def _as_dead_letters(contract: Contract, bad: pl.DataFrame, source: str) -> pl.DataFrame:

@@ -1,8 +1,8 @@
 """Publishes snapshots: one directory per state, and a link that readers follow to the newest.
 
 A snapshot holds `mrs.duckdb` (a copy of the warehouse with a `<log>_live` view per log and a `publication` table), the
-views as Parquet, and the live series as one Parquet file per retailer and month. It is built under another name and
-becomes visible by replacing one symbolic link, so that a reader sees all of a state or all of the state before. Readers
+views as Parquet, and the live series as one Parquet file per retailer and month; what else it holds, its companions
+write (`snapshot_draft.py`). It is built under another name and becomes visible by replacing one symbolic link, so that a reader sees all of a state or all of the state before. Readers
 never hold the warehouse.
 """
 
@@ -12,9 +12,9 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from mrs_resources.backend import FileBackend
 from mrs_resources.hydrator import STATE_TABLE
 from mrs_resources.log_store import SYSTEM_RUN, Transaction
 from mrs_resources.published_sql import LIVE_SERIES, live_view_sql, series_months_sql
+from mrs_resources.snapshot_draft import Companion, SnapshotDraft
 from mrs_resources.writer_lock import writer_lock
 
 LINK = "published"
@@ -47,6 +48,7 @@ class Published:
         hydrated_to: `written_at` up to which the views reflect the logs. UTC, ISO 8601.
         fingerprint: equal for equal states.
         series_files_written: months of series written anew; the rest is shared with the snapshot before.
+        left_out: companions that failed → why; the snapshot holds nothing of theirs.
     """
 
     directory: str
@@ -55,6 +57,7 @@ class Published:
     hydrated_to: str
     fingerprint: str
     series_files_written: int = 0
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 class Publisher:
@@ -70,11 +73,15 @@ class Publisher:
         self._snapshots = home / SNAPSHOTS
         self.link = home / LINK
 
-    def publish(self) -> Published | None:
+    def publish(self, *companions: Companion) -> Published | None:
         """Publish the present state; None where it is published already or no view was ever hydrated.
 
         A crash at any point leaves the former publication in place, and the next call starts over. The snapshot
         before the new one is kept for readers that have it open; older ones are removed.
+
+        Args:
+            companions: write what else the snapshot holds. One that raises is left out, and the account says so:
+                what people decide on is published whatever becomes of it.
         """
         if not self._backend.file.exists():
             return None
@@ -87,8 +94,8 @@ class Publisher:
             if state is None:
                 shutil.rmtree(building)
                 return None
-            written = self._complete(building, before, state)
-            published = Published(**(asdict(state) | {"series_files_written": written}))
+            written, left_out = self._complete(building, before, state, companions)
+            published = replace(state, series_files_written=written, left_out=left_out)
             (building / ACCOUNT).write_text(json.dumps(asdict(published), indent=2) + "\n", encoding="utf-8")
             self._show(building, self._home / published.directory)
             return published
@@ -135,7 +142,9 @@ class Publisher:
             shutil.copyfile(self._backend.file, target)
         return state
 
-    def _complete(self, building: Path, before: Published | None, state: Published) -> int:
+    def _complete(
+        self, building: Path, before: Published | None, state: Published, companions: Sequence[Companion]
+    ) -> tuple[int, dict[str, str]]:
         with _opened(building / DATABASE) as connection:
             connection.execute(
                 "CREATE OR REPLACE TABLE publication (run_id VARCHAR, known_at TIMESTAMPTZ, hydrated_to TIMESTAMPTZ)"
@@ -151,8 +160,10 @@ class Publisher:
                 if view.name in tables:
                     _export(connection, f'FROM {view.name} ORDER BY "{view.key}"', building / f"{view.name}.parquet")
             written = self._write_series(connection, building, before, state) if SERIES_FOLDER in tables else 0
+            draft = SnapshotDraft(connection, building, state.run_id, datetime.fromisoformat(state.known_at))
+            left_out = dict(filter(None, (draft.add(companion) for companion in companions)))
         _to_disk(building / DATABASE)
-        return written
+        return written, left_out
 
     def _write_series(
         self, connection: duckdb.DuckDBPyConnection, building: Path, before: Published | None, state: Published

@@ -22,7 +22,7 @@ from mrs_assets.contracts.logs.events import EVENTS
 from mrs_assets.contracts.views import MINORITY_REPORTS, Fold, View, find_view
 from mrs_resources.backend import MEMORY_LIMIT
 from mrs_resources.contract_sql import quoted
-from mrs_resources.dead_letters import OPEN, chosen_letters_sql, letter_groups_sql, letters_sql
+from mrs_resources.dead_letters import chosen_letters_sql, letter_groups_sql
 from mrs_resources.hydrator import fold_of
 from mrs_resources.log_store import FIRST_RUN, SYSTEM_RUN
 from mrs_resources.published_sql import live_rows_sql
@@ -72,6 +72,11 @@ class SnapshotReader:
         with self._opened() as connection:
             return _run_id(connection, instant), _settled(connection, instant) or instant
 
+    def tables(self) -> frozenset[str]:
+        """Names of the tables that the snapshot holds."""
+        with self._opened() as connection:
+            return frozenset(_tables(connection))
+
     def rows(self, sql: str, parameters: dict[str, object]) -> pl.DataFrame:
         """Rows of a statement of our own; values are parameters."""
         with self._opened() as connection:
@@ -110,28 +115,6 @@ class SnapshotReader:
             if limit is not None:
                 sql += f" LIMIT {int(limit)}"
             return run_one(connection, sql, parameters)
-
-    def log_counts(self) -> pl.DataFrame:
-        """Per log of the current namespace that was ever written: when it was last written, its rows and dead letters.
-
-        Returns:
-            Columns log, last_written_at, rows, degraded, retracted, dead_letters (open ones), dead_letter_share.
-        """
-        with self._opened() as connection:
-            parameters: dict[str, object] = {"run_id": _run_id(connection, None)}
-            tables = _tables(connection)
-            counts = [
-                f"SELECT '{log.name}' AS log, max(written_at) AS last_written_at, count(*) AS rows, "
-                "count(*) FILTER (is_degraded) AS degraded, count(*) FILTER (is_retracted) AS retracted, "
-                f"(SELECT count(*) FROM ({letters_sql(tables, [log])}) WHERE state = '{OPEN}') AS dead_letters "
-                f"FROM {log.name} WHERE run_id = $run_id"
-                for log in LOGS
-                if log.name in tables
-            ]
-            share = "dead_letters / greatest(rows + dead_letters, 1) AS dead_letter_share"
-            return run_one(
-                connection, f"SELECT *, {share} FROM ({' UNION ALL '.join(counts)}) WHERE rows > 0", parameters
-            )
 
     def explain(self, report_id: str, *, as_of: datetime | None = None) -> Explanation:
         """Every row of every log about one report, and how its current row came about.

@@ -25,6 +25,11 @@ def run_one(connection: duckdb.DuckDBPyConnection, sql: str, parameters: dict[st
         frame = connection.execute(statements[0], parameters).pl()
     except duckdb.Error as error:
         raise UserMistake(f"That condition cannot be used: {error}") from None
+    return in_utc(frame)
+
+
+def in_utc(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with instants in the zone that contracts name: DuckDB calls it `Etc/UTC`."""
     zones = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Datetime) and dtype.time_zone]
     return frame.with_columns(pl.col(zones).dt.convert_time_zone("UTC")) if zones else frame
 

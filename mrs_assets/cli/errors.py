@@ -19,6 +19,7 @@ from mrs_assets.contracts.feeds import FEED_DECLARATIONS
 from mrs_assets.contracts.logs.arrivals import ARRIVALS
 from mrs_assets.contracts.logs.catalogue import find
 from mrs_assets.contracts.settings import Settings, load_settings
+from mrs_assets.health.companion import HealthCompanion
 from mrs_assets.hydration.folds import FOLDS
 from mrs_resources.admission import Admitted
 from mrs_resources.admission_review import CONFLICT
@@ -102,7 +103,7 @@ def retry(
             provenance = Provenance("mrs errors retry", __version__)
             who = actor or getpass.getuser()
             done.append(readmit(tx, warehouse.archive, arrival, settings, FEED_DECLARATIONS, who, provenance))
-    warehouse.publisher.publish()
+    warehouse.publisher.publish(HealthCompanion(settings))
     print_table(pl.DataFrame([_in_words(admitted) for admitted in done]), title="Read again")
     for admitted in done:
         if admitted.reason:
@@ -147,7 +148,7 @@ def dismiss_letters(
     actor: Actor = None,
 ) -> None:
     """Set letters aside for good. They stay in the log, with who dismissed them and why."""
-    _, warehouse = open_settings()
+    settings, warehouse = open_settings()
     if not reason.strip():
         raise UserMistake("A dismissal needs a reason.")
     with warehouse.store.transaction() as tx:
@@ -156,7 +157,7 @@ def dismiss_letters(
         if unknown:
             raise UnknownName(f"There is no open letter {', '.join(unknown)}.", remedy="`mrs errors --rows --open`.")
         dismiss(tx, found, actor or getpass.getuser(), reason.strip(), Provenance("mrs errors dismiss", __version__))
-    warehouse.publisher.publish()
+    warehouse.publisher.publish(HealthCompanion(settings))
     say(f"{found.height} dismissed.")
 
 

@@ -1,4 +1,4 @@
-"""Commands that read the published snapshot: show, explain, health. They never hold the live warehouse."""
+"""Commands that read the published snapshot: show, explain. They never hold the live warehouse."""
 
 from __future__ import annotations
 
@@ -13,12 +13,9 @@ from rich.markup import escape
 
 from mrs_assets.cli.output import Format, print_rows, print_side_by_side, print_table, say
 from mrs_assets.contracts.errors import UnknownName, UserMistake
-from mrs_assets.contracts.logs.operations import BREAKERS
 from mrs_assets.contracts.settings import Settings, load_settings
 from mrs_assets.contracts.views import MINORITY_REPORTS, find_view
 from mrs_assets.hydration.folds import FOLDS
-from mrs_resources.breaker import Breaker, folded
-from mrs_resources.clock import utc_now
 from mrs_resources.reader import SnapshotReader
 
 REPORT_COLUMNS = {
@@ -48,7 +45,6 @@ EVENT_COLUMNS = {
     "resolution_reason": "ended because",
     "degraded": "degraded?",
 }
-MAX_DEAD_LETTER_SHARE = 0.01
 
 Name = Annotated[str, typer.Argument(help="`reports`, `events`, a log's name or code (MRDL …), or `<log>_errors`.")]
 AsOf = Annotated[str | None, typer.Option(help="What was known at this instant: ISO 8601 with a time zone.")]
@@ -122,35 +118,6 @@ _LEFT_OUT = (
 """What every row of a report repeats, or what is printed on its own."""
 
 
-def health(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON array on stdout.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Exit code 1 when something needs attention.")] = False,
-) -> None:
-    """Show per log when it was last written, its rows, degraded rows and dead letters; and what keeps failing."""
-    settings = load_settings()
-    reader = reader_of(settings)
-    frame = reader.log_counts()
-    failing = [known for known in _breakers(reader, settings) if known.failures]
-    worries = [
-        f"{row['log']}: {row['dead_letters']} dead letters, {row['dead_letter_share']:.1%} of its rows"
-        for row in frame.filter(pl.col("dead_letter_share") > MAX_DEAD_LETTER_SHARE).to_dicts()
-    ]
-    worries += [f"{plan} was planned and is not done" for plan in _open_plans(reader)]
-    worries += [f"{b.name} is left alone until {b.retry_at:%Y-%m-%d %H:%M} UTC" for b in failing if b.retry_at]
-    if as_json:
-        print_rows(frame, Format.json)
-    else:
-        print_table(frame)
-        if failing:
-            columns = ("name", "state", "failures", "since", "retry_at", "detail")
-            rows = [{column: getattr(known, column) for column in columns} for known in failing]
-            print_table(pl.DataFrame(rows, infer_schema_length=None), title="What keeps failing")
-    for worry in worries:
-        say(f"[yellow]{escape(worry)}[/yellow]")
-    if check and worries:
-        sys.exit(1)
-
-
 def print_events(settings: Settings, limit: int = 25) -> None:
     """The readable table of events: what, where, when, uplift with interval, cause, confidence, degraded."""
     events = reader_of(settings).show("events")
@@ -222,24 +189,3 @@ def _first_few(column: str, shown: int = 2) -> pl.Expr:
     more = pl.col(column).list.len().cast(pl.Int64) - shown
     names = pl.col(column).list.head(shown).list.join(", ")
     return pl.when(more > 0).then(pl.format("{} and {} more", names, more)).otherwise(names)
-
-
-def _breakers(reader: SnapshotReader, settings: Settings) -> list[Breaker]:
-    try:
-        rows = reader.show(BREAKERS.name)
-    except UnknownName:
-        return []
-    return folded(rows, utc_now(), settings.breakers)
-
-
-def _open_plans(reader: SnapshotReader) -> list[str]:
-    """Plans newer than the newest finished one of their retailer."""
-    try:
-        plans = reader.show("replay_plans_log", live=True)
-    except UnknownName:
-        return []
-    answered = (
-        plans.filter(pl.col("state") == "done").group_by("retailer").agg(pl.col("inputs_written_at").max().alias("to"))
-    )
-    waiting = plans.filter(pl.col("state") == "planned").join(answered, on="retailer", how="left")
-    return waiting.filter((pl.col("inputs_written_at") > pl.col("to")).fill_null(value=True))["plan_id"].to_list()

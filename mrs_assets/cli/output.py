@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
 
 import polars as pl
 from rich.console import Console
 from rich.markup import escape
+from rich.panel import Panel
 from rich.table import Table
+from rich.text import Text
 
 from mrs_assets.contracts.errors import UserMistake
 
@@ -56,6 +59,24 @@ def print_table(frame: pl.DataFrame, *, title: str | None = None) -> None:
     for row in frame.iter_rows():
         table.add_row(*("–" if value is None else escape(_cell(value)) for value in row))
     _shown.print(table)
+
+
+def print_coloured(heads: Sequence[str], rows: Iterable[Sequence[str | Text]], *, title: str) -> None:
+    """Print cells that are words already; a head that ends in `#` is above figures. Nothing where there is no row."""
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for place, head in enumerate(heads):
+        table.add_column(
+            head.rstrip("#"), justify="right" if head.endswith("#") else "left", overflow="fold", no_wrap=place == 0
+        )
+    for row in rows:
+        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+    if table.row_count:
+        _shown.print(table)
+
+
+def print_banner(words: str, style: str) -> None:
+    """Print one sentence that nobody misses."""
+    _shown.print(Panel(Text(words), border_style=style, style=style, expand=False))
 
 
 def print_side_by_side(frame: pl.DataFrame, heading: str, *, title: str, newest: int = 5) -> None:

@@ -20,6 +20,7 @@ from mrs_assets.cli.look import print_events
 from mrs_assets.cli.output import print_table, say
 from mrs_assets.cli.session import dagster_home, dagster_instance, open_settings
 from mrs_assets.contracts.settings import Settings
+from mrs_assets.health.companion import HealthCompanion
 from mrs_assets.hydration.folds import FOLDS
 from mrs_resources.hydrator import Hydrator
 from mrs_resources.kernel import Provenance
@@ -66,14 +67,14 @@ def reset(
     rebuild: Annotated[bool, typer.Option(help="Let the next tick admit every archived file again.")] = False,
 ) -> None:
     """Advance run_id: every view starts clean, nothing is deleted."""
-    _, warehouse = open_settings()
+    settings, warehouse = open_settings()
     with warehouse.store.transaction() as tx:
         number = int(tx.run_id.rsplit("-", 1)[1]) + 1
         arrivals_from = datetime(1970, 1, 1, tzinfo=UTC) if rebuild else tx.now
         tx.start_run(f"run-{number:04d}", arrivals_from, Provenance("mrs reset", __version__))
         said = f"Views now read {tx.run_id}. "
         Hydrator(FOLDS).refresh(tx)
-    warehouse.publisher.publish()
+    warehouse.publisher.publish(HealthCompanion(settings))
     say(said + ("The next tick rebuilds it from the archive." if rebuild else "Earlier runs stay in the logs."))
 
 

@@ -12,6 +12,7 @@ from mrs_assets.contracts.feeds import FEED_DECLARATIONS
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.stage import Stage
+from mrs_assets.health.companion import HealthCompanion
 from mrs_assets.hydration.folds import FOLDS
 from mrs_assets.planning.ledger import (
     known_days,
@@ -115,7 +116,7 @@ def announce(warehouse: Warehouse, plan: Plan, settings: Settings, stages: Seque
         if replay is None or not mark(tx, plan, replay, stages).changed:
             return
         Hydrator(FOLDS).refresh(tx)
-    warehouse.publisher.publish()
+    warehouse.publisher.publish(HealthCompanion(settings))
 
 
 def _newest_day_spoken_of(warehouse: Warehouse, settings: Settings, arrivals: Sequence[Arrival]) -> Scope:

@@ -17,6 +17,7 @@ from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.finalisation.asset_body import finalise_scope
 from mrs_assets.graph import PUBLISHED, STAGES
+from mrs_assets.health.companion import HealthCompanion
 from mrs_assets.hydration.folds import FOLDS
 from mrs_assets.in_process import GraphRunner, Ran
 from mrs_assets.partitions import scopes_of
@@ -92,7 +93,7 @@ class DirectRunner(GraphRunner):
             with self.warehouse.store.transaction() as tx:
                 if PLAN_TAG in tags:
                     finish(tx, tags[PLAN_TAG])
-            self.warehouse.publisher.publish()
+            self.warehouse.publisher.publish(HealthCompanion(self._settings))
             yield PUBLISHED
 
     def _replay(self, tags: Mapping[str, str]) -> Replay | None:

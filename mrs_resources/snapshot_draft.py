@@ -1,0 +1,81 @@
+"""A snapshot while it is written: what a companion of the publisher may read of it and add to it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+import duckdb
+import polars as pl
+
+from mrs_resources.statements import in_utc
+
+
+class Companion(Protocol):
+    """Writes something of its own into every snapshot.
+
+    Attributes:
+        name: what it writes, in one word.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def write(self, draft: SnapshotDraft) -> None:
+        """Add tables and files. Must give the same for the same snapshot."""
+
+
+@dataclass(frozen=True)
+class SnapshotDraft:
+    """The snapshot that is being written; readers do not see it yet.
+
+    Attributes:
+        run_id: namespace that it shows.
+        known_at: `written_at` of its newest row. UTC.
+    """
+
+    _connection: duckdb.DuckDBPyConnection
+    _folder: Path
+    run_id: str
+    known_at: datetime
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """Names of the tables that it holds."""
+        found = self._connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+        return frozenset(str(name) for (name,) in found)
+
+    def query(self, sql: str, parameters: dict[str, object]) -> pl.DataFrame:
+        """Rows of a statement; values are parameters."""
+        return in_utc(self._connection.execute(sql, parameters).pl())
+
+    def put_table(self, name: str, ddl: str, rows: pl.DataFrame) -> None:
+        """Add a table, in place of one of that name."""
+        self._connection.execute(f"CREATE OR REPLACE TABLE {name} ({ddl})")
+        self._connection.register("rows_put", rows)
+        self._connection.execute(f"INSERT INTO {name} SELECT * FROM rows_put")
+        self._connection.unregister("rows_put")
+
+    def put_file(self, name: str, content: bytes) -> None:
+        """Add a file."""
+        with (self._folder / name).open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def add(self, companion: Companion) -> tuple[str, str] | None:
+        """Let a companion write all of what it has to say, or nothing; its name and error where it fails."""
+        before = set(self._folder.iterdir())
+        self._connection.execute("BEGIN")
+        try:
+            companion.write(self)
+        except Exception as error:
+            self._connection.execute("ROLLBACK")
+            for file in set(self._folder.iterdir()) - before:
+                file.unlink()
+            return companion.name, f"{type(error).__name__}: {error}"
+        self._connection.execute("COMMIT")
+        return None
