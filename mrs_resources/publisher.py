@@ -2,8 +2,8 @@
 
 A snapshot holds `mrs.duckdb` (a copy of the warehouse with a `<log>_live` view per log and a `publication` table), the
 views as Parquet, and the live series as one Parquet file per retailer and month; what else it holds, its companions
-write (`snapshot_draft.py`). It is built under another name and becomes visible by replacing one symbolic link, so that a reader sees all of a state or all of the state before. Readers
-never hold the warehouse.
+write (`snapshot_draft.py`). It is built under another name and becomes visible by replacing one symbolic link, so that
+a reader sees all of a state or all of the state before. Readers never hold the warehouse.
 """
 
 from __future__ import annotations

@@ -22,7 +22,8 @@ class Companion(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What it writes."""
 
     def write(self, draft: SnapshotDraft) -> None:
         """Add tables and files. Must give the same for the same snapshot."""

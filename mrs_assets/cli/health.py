@@ -83,8 +83,14 @@ def _print(known: Health) -> None:
     print_coloured(
         ("What keeps failing", "State", "Failures#", "Since", "Left alone until", "What went wrong last"),
         (
-            (one.name, _coloured(one.state, "broken"), str(one.failures), words.instant(one.since))
-            + (words.instant(one.retry_at), one.detail or words.UNKNOWN)
+            (
+                one.name,
+                _coloured(one.state, "broken"),
+                str(one.failures),
+                words.instant(one.since),
+                words.instant(one.retry_at),
+                one.detail or words.UNKNOWN,
+            )
             for one in known.failing
         ),
         title="What keeps failing",
@@ -92,8 +98,14 @@ def _print(known: Health) -> None:
     print_coloured(
         ("Alert", "Severity", "What", "For", "Since", "Not delivered to"),
         (
-            (row["alert_id"], _coloured(row["severity"]), row["title"], ", ".join(row["retailers"]) or "all")
-            + (words.instant(row["opened_at"]), ", ".join(row["undelivered_to"]) or words.UNKNOWN)
+            (
+                row["alert_id"],
+                _coloured(row["severity"]),
+                row["title"],
+                ", ".join(row["retailers"]) or "all",
+                words.instant(row["opened_at"]),
+                ", ".join(row["undelivered_to"]) or words.UNKNOWN,
+            )
             for row in known[HEALTH_ALERTS].to_dicts()
         ),
         title="Open alerts",
@@ -101,8 +113,15 @@ def _print(known: Health) -> None:
     print_coloured(
         ("Log", "Retailer", "Without", "Rows#", "Days#", "From", "To"),
         (
-            (row["log"], row["retailer"], _coloured(row["reason"], "degraded"), words.count(row["rows"]))
-            + (words.count(row["days"]), words.instant(row["first_day"]), words.instant(row["last_day"]))
+            (
+                row["log"],
+                row["retailer"],
+                _coloured(row["reason"], "degraded"),
+                words.count(row["rows"]),
+                words.count(row["days"]),
+                words.instant(row["first_day"]),
+                words.instant(row["last_day"]),
+            )
             for row in known[HEALTH_DEGRADED].to_dicts()
         ),
         title="Rows that do without something",
@@ -110,8 +129,15 @@ def _print(known: Health) -> None:
     print_coloured(
         ("Plan", "Retailer", "State", "Why", "From", "To", "Since"),
         (
-            (row["plan_id"], row["retailer"], _coloured(row["state"], "degraded"), row["purpose"])
-            + (words.instant(row["first_day"]), words.instant(row["last_day"]), words.instant(row["written_at"]))
+            (
+                row["plan_id"],
+                row["retailer"],
+                _coloured(row["state"], "degraded"),
+                row["purpose"],
+                words.instant(row["first_day"]),
+                words.instant(row["last_day"]),
+                words.instant(row["written_at"]),
+            )
             for row in known[HEALTH_PLANS].to_dicts()
         ),
         title="Replays that are not done",
@@ -126,9 +152,16 @@ def _print_objectives(objectives: pl.DataFrame) -> None:
     print_coloured(
         ("Objective", "For", "State", "Value#", "Limit#", "Budget left#", "Since", "Over"),
         (
-            (row["objective"], "all" if row["subject"] == "*" else row["subject"], _state(row))
-            + (words.amount(row["value"], row["unit"]), words.amount(row["limit"], row["unit"]))
-            + (words.share(row["budget_left"]), words.instant(row["since"]), row["window"] or words.UNKNOWN)
+            (
+                row["objective"],
+                "all" if row["subject"] == "*" else row["subject"],
+                _state(row),
+                words.amount(row["value"], row["unit"]),
+                words.amount(row["limit"], row["unit"]),
+                words.share(row["budget_left"]),
+                words.instant(row["since"]),
+                row["window"] or words.UNKNOWN,
+            )
             for row in burning.sort(pl.col("state") != "breached", "objective", "subject").to_dicts()
         ),
         title=f"Objectives that are breached, burning or not known: {burning.height} of {objectives.height}",
@@ -153,17 +186,24 @@ def _print_logs(known: Health) -> None:
             words.share(row["dead_letter_share"]),
         )
 
-    heads = ("Log", "Last written", "Ago#", "Lag p50#", "Lag p95#", "Rows#", "True#", "Degraded#", "Dead letters#")
-    print_coloured((*heads, "Their share#"), map(line, all_retailers(known).to_dicts()), title="Logs")
+    written, ledger = ("Log", "Last written", "Ago#"), ("Lag p50#", "Lag p95#", "Rows#", "True#", "Degraded#")
+    heads = (*written, *ledger, "Dead letters#", "Their share#")
+    print_coloured(heads, map(line, all_retailers(known).to_dicts()), title="Logs")
 
 
 def _print_finality(finality: pl.DataFrame) -> None:
     print_coloured(
         ("Retailer", "Settled after#", "Provisional from", "Watched#", "Restated#", "Size, median#", "Size, p95#"),
         (
-            (row["retailer"], _days(row["settled_after_days"]), words.instant(row["provisional_from"]))
-            + (words.count(row["days_watched"]), words.count(row["days_restated"]))
-            + (words.share(row["size_p50"]), words.share(row["size_p95"]))
+            (
+                row["retailer"],
+                _days(row["settled_after_days"]),
+                words.instant(row["provisional_from"]),
+                words.count(row["days_watched"]),
+                words.count(row["days_restated"]),
+                words.share(row["size_p50"]),
+                words.share(row["size_p95"]),
+            )
             for row in finality.to_dicts()
         ),
         title="Finality: when a retailer's days are settled",

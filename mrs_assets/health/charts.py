@@ -47,9 +47,11 @@ def chart(
     """Place figures at equal distances from left to right.
 
     Args:
-        title, told, top: as of the chart.
+        title: of the chart.
+        told: what it shows, in words.
         figures: what is drawn; None: not known, nothing is drawn there.
         highest: value at the upper edge; above 0.
+        top: its label.
         ends: labels of the first and the last figure.
         mark: value of a horizontal line, and its label.
         steps: whether a value holds until the next one.

@@ -1,8 +1,8 @@
 """Statements about finality: how late and how large a retailer's restatements are, and when its days are settled.
 
 A *delivery* is what one file said of a business day. The first one, and whatever comes within a day of the day's end,
-makes the day; every later one that changes units restates it. A day is *watched* when its first delivery came soon after its
-end and it has been old enough since to be restated: days of a history that was loaded at once say nothing.
+makes the day; every later one that changes units restates it. A day is *watched* when its first delivery came soon
+after its end and it has been old enough since to be restated: days of a history that was loaded at once say nothing.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ HEALTH_FINALITY = HealthView(
         "days": (COUNT, "Business days with sales."),
         "days_watched": (
             COUNT,
-            f"Of these, days first delivered within {FIRST_WITHIN_DAYS} days of their end and at least `expected_days` old.",
+            f"Of these, days first delivered within {FIRST_WITHIN_DAYS} days of their end and `expected_days` old.",
         ),
         "days_restated": (
             COUNT,

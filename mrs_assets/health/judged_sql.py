@@ -37,7 +37,10 @@ HEALTH_OBJECTIVES = HealthView(
 
 def _alerts(tables: Collection[str]) -> str:
     """Alerts whose newest change does not resolve them, and resolved ones that somebody was not told of."""
-    newest = f"SELECT * FROM ({true_rows(ALERTS, tables)}) QUALIFY row_number() OVER (PARTITION BY alert_id ORDER BY change DESC) = 1"
+    newest = (
+        f"SELECT * FROM ({true_rows(ALERTS, tables)}) "
+        "QUALIFY row_number() OVER (PARTITION BY alert_id ORDER BY change DESC) = 1"
+    )
     tried = (
         f"SELECT alert_id, channel, max(change) FILTER (outcome = 'sent') AS told, "
         "max(change) FILTER (outcome <> 'sent') AS untold, "
@@ -45,8 +48,8 @@ def _alerts(tables: Collection[str]) -> str:
         f"FROM ({true_rows(DELIVERIES, tables)}) GROUP BY alert_id, channel"
     )
     untold = (
-        "SELECT alert_id, list(channel ORDER BY channel) AS undelivered_to, "
-        f"arg_min(detail, channel) AS delivery_error FROM ({tried}) WHERE told IS NULL OR untold > told GROUP BY alert_id"
+        "SELECT alert_id, list(channel ORDER BY channel) AS undelivered_to, arg_min(detail, channel) AS delivery_error "
+        f"FROM ({tried}) WHERE told IS NULL OR untold > told GROUP BY alert_id"
     )
     return (
         f"SELECT a.*, coalesce(u.undelivered_to, []) AS undelivered_to, u.delivery_error FROM ({newest}) a "

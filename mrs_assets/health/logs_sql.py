@@ -38,12 +38,12 @@ def _logs(tables: Collection[str]) -> str:
         "FROM slo GROUP BY GROUPING SETS ((log), (log, retailer))"
     )
     said = (
-        "SELECT log, retailer, e.key AS status, sum(CAST(e.value AS BIGINT)) AS n FROM slo, "
+        "SELECT log, retailer, e.key AS status, CAST(sum(CAST(e.value AS BIGINT)) AS BIGINT) AS n FROM slo, "
         "json_each(slo.rows_by_status) e GROUP BY GROUPING SETS ((log, e.key), (log, retailer, e.key))"
     )
     status = (
-        "SELECT log, retailer, CAST(to_json(map(list(status ORDER BY status), list(CAST(n AS BIGINT) ORDER BY status))) "
-        f"AS VARCHAR) AS rows_by_status FROM ({said}) GROUP BY log, retailer"
+        "SELECT log, retailer, CAST(to_json(map(list(status ORDER BY status), list(n ORDER BY status))) AS VARCHAR) "
+        f"AS rows_by_status FROM ({said}) GROUP BY log, retailer"
     )
     return (
         f"WITH slo AS ({true_rows(SLO, tables)}), written AS ({written or _NOTHING_WRITTEN}), letters AS ({letters}), "

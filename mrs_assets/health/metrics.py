@@ -1,4 +1,4 @@
-"""Health in the text format that Prometheus reads. Names follow its conventions: base units, `_total` for what only grows."""
+"""Health in the text format that Prometheus reads, by its conventions: base units, `_total` for what only grows."""
 
 from __future__ import annotations
 

@@ -95,12 +95,16 @@ def _of_objectives(objectives: pl.DataFrame, breached: pl.DataFrame) -> str:
         return "no objective has been judged yet"
     if breached.height:
         whose = [f"{name} for {_whom(subject)}" for name, subject in breached.select("objective", "subject").rows()]
-        return f"{breached.height} of {several(objectives.height, 'objective is', 'objectives are')} breached ({_named(whose)})"
+        return f"{breached.height} of {_objectives_are(objectives)} breached ({_named(whose)})"
     met = objectives.filter(pl.col("state") == "met").height
     unknown = objectives.height - met
     if unknown:
-        return f"{met} of {several(objectives.height, 'objective is', 'objectives are')} met, {unknown} not known"
+        return f"{met} of {_objectives_are(objectives)} met, {unknown} not known"
     return f"all {several(met, 'objective is', 'objectives are')} met" if met > 1 else "the one objective is met"
+
+
+def _objectives_are(objectives: pl.DataFrame) -> str:
+    return several(objectives.height, "objective is", "objectives are")
 
 
 def _whom(subject: str) -> str:

@@ -72,7 +72,7 @@ class HealthView:
         order = ", ".join(f'"{column}" NULLS FIRST' for column in self.order)
         sql = f"SELECT {kept} FROM ({self.sql(tables)}) ORDER BY {order}"
         asked = {name: parameters[name] for name in _PARAMETER.findall(sql)}
-        return query(sql, asked).cast(dict(self.schema))
+        return query(sql, asked).cast(self.schema)
 
 
 def parameters_at(settings: Settings, run_id: str, now: datetime) -> dict[str, object]:
