@@ -26,6 +26,8 @@ from mrs_assets.contracts.stage import Stage
 from mrs_assets.contracts.views import VIEWS, View
 from mrs_assets.finalisation.asset_body import EDITS_DOWN
 from mrs_assets.graph import STAGES
+from mrs_assets.health.reading import HEALTH_VIEWS
+from mrs_assets.health.view import HealthView
 
 GENERATED = "<!-- Written by `make docs` from the declarations in the code. -->\n\n"
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -58,7 +60,7 @@ def pages() -> dict[str, str]:
     return {name: GENERATED + text.rstrip() + "\n" for name, text in texts.items()}
 
 
-def _columns(dataset: Contract | View) -> Iterator[str]:
+def _columns(dataset: Contract | View | HealthView) -> Iterator[str]:
     yield "| column | type | meaning |"
     yield "|---|---|---|"
     for name, dtype in dataset.schema.items():
@@ -84,6 +86,14 @@ def _views() -> str:
     ]
     for view in VIEWS:
         lines += [f"## {view.name}", "", view.title, "", *_columns(view), ""]
+    lines += [
+        "# Health",
+        "",
+        "Tables of every published snapshot, as of its newest row; see [how to read health](../how-to/read-health.md).",
+        "",
+    ]
+    for table in HEALTH_VIEWS:
+        lines += [f"## {table.name}", "", table.title, "", *_columns(table), ""]
     return "\n".join(lines)
 
 

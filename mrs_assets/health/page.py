@@ -61,8 +61,9 @@ def _template() -> Template:
 
 def _charts(health: Health, retailer: str) -> Iterator[Chart]:
     """What is known of a retailer over time; nothing where nothing is."""
-    days = health[HEALTH_DAYS].filter(pl.col("retailer") == retailer).tail(DAYS_DRAWN)
+    days = health[HEALTH_DAYS].filter(pl.col("retailer") == retailer)
     if days.height:
+        days = days.upsample("business_day", every="1d").tail(DAYS_DRAWN)
         ends = (words.instant(days["business_day"][0]), words.instant(days["business_day"][-1]))
         yield _over_days("Lag from receipt to view", days["lag_minutes"].to_list(), ends, words.duration, 60.0)
         yield _over_days("Degraded share of rows", days["degraded_share"].to_list(), ends, words.share, 1.0, whole=True)

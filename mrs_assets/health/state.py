@@ -38,8 +38,8 @@ def state_of(health: Health) -> State:
     parts = [_of_objectives(objectives, breached)]
     if degraded.height:
         reasons = _named(degraded["reason"].unique().sort().to_list())
-        logs = several(degraded["log"].n_unique(), "log is", "logs are")
-        parts.append(f"rows of {logs} degraded ({reasons})")
+        logs = several(degraded["log"].n_unique(), "log", "logs")
+        parts.append(f"rows of {logs} are degraded ({reasons})")
     if health.failing:
         names = _named([known.name for known in health.failing])
         parts.append(f"{several(len(health.failing), 'thing keeps', 'things keep')} failing ({names})")
@@ -95,16 +95,17 @@ def _of_objectives(objectives: pl.DataFrame, breached: pl.DataFrame) -> str:
         return "no objective has been judged yet"
     if breached.height:
         whose = [f"{name} for {_whom(subject)}" for name, subject in breached.select("objective", "subject").rows()]
-        return f"{breached.height} of {_objectives_are(objectives)} breached ({_named(whose)})"
+        return f"{_of(breached.height, objectives)} breached ({_named(whose)})"
     met = objectives.filter(pl.col("state") == "met").height
     unknown = objectives.height - met
     if unknown:
-        return f"{met} of {_objectives_are(objectives)} met, {unknown} not known"
-    return f"all {several(met, 'objective is', 'objectives are')} met" if met > 1 else "the one objective is met"
+        return f"{_of(met, objectives)} met, {unknown} not known"
+    return f"all {met} objectives are met" if met > 1 else "the one objective is met"
 
 
-def _objectives_are(objectives: pl.DataFrame) -> str:
-    return several(objectives.height, "objective is", "objectives are")
+def _of(number: int, objectives: pl.DataFrame) -> str:
+    noun = "objective" if objectives.height == 1 else "objectives"
+    return f"{number} of {objectives.height} {noun} {'is' if number == 1 else 'are'}"
 
 
 def _whom(subject: str) -> str:

@@ -27,7 +27,7 @@ from tests.health.written import HOSTILE, NOON, alert, delivery, level, minutes,
 from tests.hydration.rows import PROVENANCE, put, row
 from tests.world import settings_for
 
-VOID = {"meta", "path", "circle", "rect", "br"}
+VOID = {"meta", "path", "circle", "rect", "br", "wbr"}
 ALLOWED = {
     "html",
     "head",
@@ -60,7 +60,7 @@ ALLOWED = {
         "text",
         "circle",
     ),
-    *("rect", "figure", "figcaption", "footer", "br"),
+    *("rect", "figure", "figcaption", "footer", "br", "wbr"),
 }
 
 

@@ -126,6 +126,13 @@ def test_rows_are_summed_by_status_for_each_retailer_and_for_all(
     ]
 
 
+def test_a_status_that_is_no_json_spoils_nothing_else(store: LogStore, tmp_path: Path, settings: Settings) -> None:
+    name = ATTRIBUTED.name
+    told = [level(name, 1, rows_by_status="{torn"), level(name, 2, rows_by_status='{"attributed": 2}')]
+    wrote(store, (ATTRIBUTED, [row(ATTRIBUTED)]), (SLO, told))
+    assert json.loads(of_log(health_of(store, tmp_path, settings), name)["rows_by_status"]) == {"attributed": 2}
+
+
 def test_open_dead_letters_are_counted_apart_from_all_there_ever_were(
     store: LogStore, tmp_path: Path, settings: Settings
 ) -> None:
