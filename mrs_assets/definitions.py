@@ -15,13 +15,15 @@ from mrs_assets.contracts.logs.replays import REPLAY_PLANS
 from mrs_assets.contracts.settings import Settings, load_settings
 from mrs_assets.drill.job import drill_job
 from mrs_assets.feed_asset import feed_asset
-from mrs_assets.graph import STAGES
+from mrs_assets.graph import PUBLISHED, SERVICE_LEVELS, STAGES
 from mrs_assets.log_asset import log_spec, stage_asset
 from mrs_assets.model_asset import baseline_model_asset
 from mrs_assets.partitions import build_partitions
+from mrs_assets.service_levels_asset import service_levels_asset
 from mrs_assets.state_assets import finalised_asset, hydrated_assets, published_asset
 from mrs_resources.warehouse import Warehouse
 from schedules.drill import drill_schedule
+from schedules.service_levels import service_levels_schedule
 from schedules.tick import tick_schedule
 from sensors.recovery import recovery_sensor
 from sensors.retail_feed import replay_sensor, retail_feed_sensor
@@ -40,13 +42,14 @@ def build_definitions(settings: Settings, warehouse: Warehouse | None = None) ->
     feeds = [feed_asset(feed, settings, partitions) for feed in FEED_DECLARATIONS.values()]
     stages = [stage_asset(stage, settings, partitions) for stage in STAGES]
     state = [finalised_asset(settings, partitions), hydrated_assets(settings), published_asset(settings)]
+    levels = service_levels_asset(settings)
     books = [
         log_spec(ARRIVALS, partitions, description="Written by every feed's admission."),
         log_spec(DEAD_LETTERS_RESOLVED, None, description="Written by admission and by `mrs errors`."),
         log_spec(REPLAY_PLANS, None, description="Written by the planner before a replay and at its end."),
         log_spec(MODEL_REGISTRY, None, description="Written by training and approval."),
     ]
-    graph = [*stages, *state]
+    graph = [*stages, *state, levels]
     replay_job = dg.define_asset_job(
         "replay", selection=dg.AssetSelection.assets(*graph), description="Series to publication, for a rectangle."
     )
@@ -58,11 +61,20 @@ def build_definitions(settings: Settings, warehouse: Warehouse | None = None) ->
         selection=dg.AssetSelection.assets(*feeds, *graph),
         description="Admission to publication, for a rectangle chosen by hand.",
     )
+    levels_job = dg.define_asset_job(
+        "service_levels",
+        selection=dg.AssetSelection.assets(*SERVICE_LEVELS, PUBLISHED),
+        description="Judges every objective, and publishes what changed.",
+    )
     drills = drill_job(settings, build_definitions)
     return dg.Definitions(
         assets=[*feeds, *graph, baseline_model_asset(settings), *books],
-        jobs=[replay_job, admission_job, backfill_job, drills],
-        schedules=[tick_schedule(settings, backfill_job.name), drill_schedule(settings, drills.name)],
+        jobs=[replay_job, admission_job, backfill_job, levels_job, drills],
+        schedules=[
+            tick_schedule(settings, backfill_job.name),
+            service_levels_schedule(levels_job.name),
+            drill_schedule(settings, drills.name),
+        ],
         sensors=[
             retail_feed_sensor(settings, admission_job.name),
             replay_sensor(settings, replay_job.name),

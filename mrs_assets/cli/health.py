@@ -20,7 +20,7 @@ from mrs_assets.health.judged_sql import HEALTH_ALERTS, HEALTH_OBJECTIVES, HEALT
 from mrs_assets.health.logs_sql import HEALTH_DEGRADED
 from mrs_assets.health.metrics import exposition
 from mrs_assets.health.reading import Health, published_health
-from mrs_assets.health.state import all_retailers, state_of, worries
+from mrs_assets.health.state import all_retailers, limit_in_words, state_of, worries
 from mrs_resources.clock import utc_now
 from mrs_resources.publisher import Publisher
 
@@ -34,9 +34,6 @@ STYLES = {
     "page": "red",
 }
 """Colours of levels, states and severities; what is not here is plain."""
-
-BURNING = 0.5
-"""Objectives with less of their budget left are listed although they are met."""
 
 
 class HealthFormat(StrEnum):
@@ -67,7 +64,7 @@ def health(
         if published
         else []
     )
-    found += worries(known, 0.01)
+    found += worries(known, settings.slo.dead_letter_share)
     for worry in found:
         say(f"[yellow]{escape(worry)}[/yellow]")
     if check and found:
@@ -148,17 +145,18 @@ def _print(known: Health) -> None:
 
 def _print_objectives(objectives: pl.DataFrame) -> None:
     """Those that are breached, burn their budget, or are not known; breached ones first."""
-    burning = objectives.filter((pl.col("state") != "met") | (pl.col("budget_left") < BURNING))
+    burning = objectives.filter((pl.col("state") != "met") | (pl.col("burn") != "none"))
     print_coloured(
-        ("Objective", "For", "State", "Value#", "Limit#", "Budget left#", "Since", "Over"),
+        ("Objective", "For", "State", "Value#", "Limit#", "Budget left#", "Burn", "Since", "Over"),
         (
             (
                 row["objective"],
                 "all" if row["subject"] == "*" else row["subject"],
                 _state(row),
                 words.amount(row["value"], row["unit"]),
-                words.amount(row["limit"], row["unit"]),
+                limit_in_words(row),
                 words.share(row["budget_left"]),
+                _coloured(row["burn"], {"fast": "broken", "slow": "degraded"}.get(row["burn"], "")),
                 words.instant(row["since"]),
                 row["window"] or words.UNKNOWN,
             )

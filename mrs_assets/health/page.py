@@ -21,7 +21,7 @@ from mrs_assets.health.finality_sql import FEWEST_WATCHED_DAYS, HEALTH_FINALITY,
 from mrs_assets.health.judged_sql import HEALTH_ALERTS, HEALTH_OBJECTIVES, HEALTH_PLANS
 from mrs_assets.health.logs_sql import HEALTH_DAYS, HEALTH_DEGRADED
 from mrs_assets.health.reading import Health
-from mrs_assets.health.state import all_retailers, state_of
+from mrs_assets.health.state import all_retailers, limit_in_words, state_of
 
 DAYS_DRAWN = 60
 """Business days in the charts of a retailer, the newest ones."""
@@ -56,6 +56,7 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     environment.globals |= {"words": words, "drawing": (WIDTH, HEIGHT), "worst": _worst, "statuses": _statuses}
+    environment.globals["limit"] = limit_in_words
     return environment.get_template("page.html")
 
 

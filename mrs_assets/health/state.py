@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 
 from mrs_assets.health.judged_sql import HEALTH_ALERTS, HEALTH_OBJECTIVES, HEALTH_PLANS
 from mrs_assets.health.logs_sql import HEALTH_DEGRADED, HEALTH_LOGS
 from mrs_assets.health.reading import Health
-from mrs_assets.health.words import instant, several, share
+from mrs_assets.health.words import amount, instant, several, share
+from mrs_assets.slo.objectives import OBJECTIVES
 
 Level = Literal["healthy", "degraded", "broken", "unknown"]
+AT_LEAST = {objective.name: objective.at_least for objective in OBJECTIVES}
 NAMED = 3
 """Names that a sentence lists before it says how many more there are."""
 
@@ -88,6 +90,12 @@ def worries(health: Health, dead_letter_limit: float) -> list[str]:
 def all_retailers(health: Health) -> pl.DataFrame:
     """Rows of the logs as a whole."""
     return health[HEALTH_LOGS].filter(pl.col("retailer").is_null())
+
+
+def limit_in_words(row: dict[str, Any]) -> str:
+    """The limit of an objective's row, and on which side of it the value is to be."""
+    side = {None: "", True: "≥ ", False: "≤ "}[AT_LEAST.get(row["objective"])]
+    return side + amount(row["limit"], row["unit"])
 
 
 def _of_objectives(objectives: pl.DataFrame, breached: pl.DataFrame) -> str:

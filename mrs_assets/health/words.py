@@ -26,9 +26,9 @@ def share(value: float | None) -> str:
 
 
 def amount(value: float | None, unit: str) -> str:
-    """A value in the unit of an objective: `minutes`, `share` or `count`."""
-    if unit == "minutes":
-        return duration(value)
+    """A value in the unit of an objective: `minutes`, `hours`, `share` or `count`."""
+    if unit in ("minutes", "hours"):
+        return duration(None if value is None else value * (60 if unit == "hours" else 1))
     if unit == "share":
         return share(value)
     return count(value)

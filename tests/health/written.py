@@ -27,12 +27,16 @@ def minutes(number: float) -> timedelta:
 def level(log: str = "a_log", day: int = 0, **values: Any) -> dict[str, Any]:
     """One partition of the ledger: received at noon, not shown yet, one true row."""
     own = {"retailer": "acme", "business_day": DAY + timedelta(days=day), "log": log, "available_at": NOON}
-    return own | {"rows_live": 1, "rows_degraded": 0, "rows_dead_lettered": 0} | values
+    return own | {"rows_live": 1, "rows_degraded": 0, "rows_dead_lettered": 0, "measured_to": NOON} | values
 
 
 def result(objective: str = "sales_arrive_on_time", subject: str = "*", **values: Any) -> dict[str, Any]:
     own = {"retailer": "*", "business_day": DAY, "objective": objective, "subject": subject, "since": NOON}
-    return own | {"state": "met", "severity": "error", "value": 12.0, "limit": 30.0, "unit": "minutes"} | values
+    return (
+        own
+        | {"state": "met", "severity": "error", "value": 12.0, "limit": 30.0, "unit": "minutes", "burn": "none"}
+        | values
+    )
 
 
 def alert(number: int, change: int = 1, **values: Any) -> dict[str, Any]:
