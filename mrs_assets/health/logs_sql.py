@@ -38,7 +38,8 @@ def _logs(tables: Collection[str]) -> str:
         "FROM slo GROUP BY GROUPING SETS ((log), (log, retailer))"
     )
     said = (
-        "SELECT log, retailer, e.key AS status, CAST(sum(TRY_CAST(e.value AS BIGINT)) AS BIGINT) AS n "
+        "SELECT log, retailer, e.key AS status, "
+        "CAST(sum(TRY_CAST(e.value AS BIGINT)) AS BIGINT) AS n "
         "FROM slo, json_each(CASE WHEN json_valid(rows_by_status) THEN rows_by_status END) e GROUP BY GROUPING SETS ((log, e.key), (log, retailer, e.key))"
     )
     status = (

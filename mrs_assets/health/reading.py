@@ -10,7 +10,7 @@ import polars as pl
 
 from mrs_assets.contracts.logs.operations import BREAKERS
 from mrs_assets.contracts.settings import Settings
-from mrs_assets.health.finality_sql import HEALTH_FINALITY, HEALTH_FINALITY_CURVE
+from mrs_assets.health.finality_sql import HEALTH_FINALITY, HEALTH_FINALITY_CURVE, HEALTH_FINALITY_DAYS
 from mrs_assets.health.judged_sql import HEALTH_ALERTS, HEALTH_OBJECTIVES, HEALTH_PLANS
 from mrs_assets.health.logs_sql import HEALTH_DAYS, HEALTH_DEGRADED, HEALTH_LOGS
 from mrs_assets.health.view import HealthView, Query, parameters_at, true_rows
@@ -24,9 +24,11 @@ HEALTH_VIEWS: tuple[HealthView, ...] = (
     HEALTH_DEGRADED,
     HEALTH_ALERTS,
     HEALTH_PLANS,
+    HEALTH_FINALITY_DAYS,
     HEALTH_FINALITY,
     HEALTH_FINALITY_CURVE,
 )
+"""In an order in which each comes after those that it reads."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def read_health(
     known_at: datetime,
     now: datetime,
 ) -> Health:
-    """Compute every view, save those that the snapshot holds and that another instant does not change.
+    """Read the views that the snapshot holds; compute those that it lacks or that are others at another instant.
 
     Args:
         query: reads the snapshot.
@@ -83,7 +85,7 @@ def read_health(
     parameters = parameters_at(settings, run_id, now)
     frames = {}
     for view in HEALTH_VIEWS:
-        stored = view.name in tables and not view.moves
+        stored = view.name in tables and (now == known_at or not view.moves)
         frames[view.name] = query(f"SELECT * FROM {view.name}", {}) if stored else view.rows(query, tables, parameters)
     outcomes = query(true_rows(BREAKERS, tables), {"run_id": run_id} if BREAKERS.name in tables else {})
     failing = tuple(known for known in folded(outcomes, now, settings.breakers) if known.failures)
