@@ -160,7 +160,8 @@ class Publisher:
                 if view.name in tables:
                     _export(connection, f'FROM {view.name} ORDER BY "{view.key}"', building / f"{view.name}.parquet")
             written = self._write_series(connection, building, before, state) if SERIES_FOLDER in tables else 0
-            draft = SnapshotDraft(connection, building, state.run_id, datetime.fromisoformat(state.known_at))
+            former = self._home / before.directory / DATABASE if before is not None else None
+            draft = SnapshotDraft(connection, building, state.run_id, datetime.fromisoformat(state.known_at), former)
             left_out = dict(filter(None, (draft.add(companion) for companion in companions)))
         _to_disk(building / DATABASE)
         return written, left_out

@@ -42,6 +42,7 @@ class SnapshotDraft:
     _folder: Path
     run_id: str
     known_at: datetime
+    _former: Path | None = None
 
     @property
     def tables(self) -> frozenset[str]:
@@ -52,6 +53,21 @@ class SnapshotDraft:
     def query(self, sql: str, parameters: dict[str, object]) -> pl.DataFrame:
         """Rows of a statement; values are parameters."""
         return in_utc(self._connection.execute(sql, parameters).pl())
+
+    def former_rows(self, name: str) -> tuple[datetime, pl.DataFrame] | None:
+        """Rows of a table of the snapshot before, and when the newest row was written that it knew.
+
+        None where there is no snapshot before, it showed another namespace, or it cannot be read.
+        """
+        if self._former is None or not self._former.exists():
+            return None
+        try:
+            with duckdb.connect(str(self._former), read_only=True) as former:
+                former.execute("SET TimeZone = 'UTC'")
+                known = former.execute("SELECT known_at FROM publication WHERE run_id = ?", [self.run_id]).fetchone()
+                return None if known is None else (known[0], in_utc(former.execute(f"SELECT * FROM {name}").pl()))
+        except duckdb.Error:  # it has no such table, or somebody reads it in another way
+            return None
 
     def put_table(self, name: str, ddl: str, rows: pl.DataFrame) -> None:
         """Add a table, in place of one of that name."""

@@ -7,10 +7,13 @@ after its end and it has been old enough since to be restated: days of a history
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Collection
 
 from mrs_assets.contracts.logs.unified_sales import UNIFIED_SALES
-from mrs_assets.health.view import COUNT, DAY, FLAG, NUMBER, TEXT, HealthView, no_rows
+from mrs_assets.contracts.settings import Settings
+from mrs_assets.health.view import COUNT, DAY, NUMBER, TEXT, HealthView, no_rows
 from mrs_resources.contract_sql import same_key
 
 SETTLED_SHARE = 0.01
@@ -22,36 +25,53 @@ FIRST_WITHIN_DAYS = 7
 FEWEST_WATCHED_DAYS = 20
 """Fewer cannot show a 95th percentile."""
 
+TOUCHED_DAYS = (
+    f"SELECT DISTINCT retailer, business_day FROM {UNIFIED_SALES.name} "
+    "WHERE run_id = $run_id AND written_at > CAST($since AS TIMESTAMPTZ)"
+)
+"""Business days of which rows were written after an instant. Parameters: `$run_id`, `$since`."""
+
+_EXPECTED = (
+    "SELECT unnest($retailers) AS retailer, unnest($zones) AS zone, unnest($restatement_days) AS restatement_days"
+)
 _UNITS = "CASE WHEN {0}.is_retracted THEN 0 ELSE coalesce({0}.units, 0) END"
 
 
-def _restated_days(tables: Collection[str]) -> str:
-    """Per retailer and business day, whether it is watched and how it was restated.
+def _day_end(zone: str, day: str) -> str:
+    """SQL of the instant at which a business day ends."""
+    return f"timezone({zone}, CAST({day} + 1 AS TIMESTAMP))"
 
-    A retraction is dated by when it was written: it keeps the receipt of the row that it takes back. Only where rows
-    were corrected are any compared, by column first: a tenth of the cost of comparing every key.
+
+def restated_days_sql(tables: Collection[str], *, only_touched: bool = False) -> str:
+    """Per retailer and business day, when it was first delivered and how it was restated.
+
+    A retraction is dated by when it was written: it keeps the receipt of the row that it takes back.
+
+    Args:
+        tables: names of the tables that the snapshot has.
+        only_touched: of days with rows written after `$since`; what is said of the others stands.
     """
-    sales = UNIFIED_SALES.name
-    source = f"SELECT * FROM {sales} WHERE run_id = $run_id" if sales in tables else no_rows(UNIFIED_SALES)
-    near = " AND ".join(f"{c} IN (SELECT {c} FROM corrected)" for c in ("business_day", "store_id", "sku"))
+    known = f"SELECT * FROM {UNIFIED_SALES.name} WHERE run_id = $run_id"
+    if UNIFIED_SALES.name not in tables:
+        known = no_rows(UNIFIED_SALES)
+    elif only_touched:
+        known += f" AND (retailer, business_day) IN ({TOUCHED_DAYS})"
     return f"""
-WITH expected AS ({_EXPECTED}), sales AS NOT MATERIALIZED ({source}), corrected AS MATERIALIZED (
-  SELECT * FROM sales WHERE version > 1
-), changes AS (
+WITH expected AS ({_EXPECTED}), sales AS NOT MATERIALIZED ({known}), changes AS (
   SELECT retailer, business_day, received_at AS moment, coalesce(units, 0) AS difference
   FROM sales WHERE version = 1
   UNION ALL
   SELECT n.retailer, n.business_day, CASE WHEN n.is_retracted THEN n.written_at ELSE n.received_at END,
     {_UNITS.format("n")} - {_UNITS.format("o")}
-  FROM corrected n JOIN (SELECT * FROM sales WHERE {near}) o
-    ON {same_key(UNIFIED_SALES, "n", "o")} AND o.version = n.version - 1
+  FROM sales n JOIN sales o ON {same_key(UNIFIED_SALES, "n", "o")} AND o.version = n.version - 1
+  WHERE n.version > 1
 ), deliveries AS (
   SELECT retailer, business_day, moment, CAST(sum(difference) AS DOUBLE) AS difference,
     CAST(sum(abs(difference)) AS DOUBLE) AS changed
   FROM changes GROUP BY ALL
 ), placed AS (
-  SELECT d.*, e.restatement_days, timezone(e.zone, CAST(d.business_day + 1 AS TIMESTAMP)) AS day_end,
-    row_number() OVER earlier AS place, sum(d.difference) OVER earlier - d.difference AS units_before
+  SELECT d.*, {_day_end("e.zone", "d.business_day")} AS day_end, row_number() OVER earlier AS place,
+    sum(d.difference) OVER earlier - d.difference AS units_before
   FROM deliveries d JOIN expected e ON e.retailer = d.retailer
   WINDOW earlier AS (PARTITION BY d.retailer, d.business_day ORDER BY d.moment)
 ), late AS (
@@ -59,12 +79,10 @@ WITH expected AS ({_EXPECTED}), sales AS NOT MATERIALIZED ({source}), corrected 
     changed / nullif(abs(units_before), 0) AS share
   FROM placed
 ) SELECT retailer, business_day, min(lag_days) FILTER (place = 1) AS first_lag_days,
-    max(lag_days) FILTER (place > 1 AND lag_days > 1 AND changed > 0 AND coalesce(share > {SETTLED_SHARE}, true))
-      AS last_lag_days,
-    sum(share) FILTER (place > 1 AND lag_days > 1 AND changed > 0) AS restated_share,
-    first_lag_days <= {FIRST_WITHIN_DAYS}
-      AND CAST($now AS TIMESTAMPTZ) >= any_value(day_end) + to_days(any_value(restatement_days)) AS is_watched
-  FROM late GROUP BY retailer, business_day"""
+  max(lag_days) FILTER (place > 1 AND lag_days > 1 AND changed > 0 AND coalesce(share > {SETTLED_SHARE}, true))
+    AS last_lag_days,
+  sum(share) FILTER (place > 1 AND lag_days > 1 AND changed > 0) AS restated_share, $reckoning AS reckoning
+FROM late GROUP BY retailer, business_day"""
 
 
 HEALTH_FINALITY_DAYS = HealthView(
@@ -76,24 +94,33 @@ HEALTH_FINALITY_DAYS = HealthView(
         "first_lag_days": (COUNT, "Days after its end of the first delivery, rounded up; 0: before its end."),
         "last_lag_days": (COUNT, "The same of the last restatement of more than 1 % of its units; NULL: none came."),
         "restated_share": (NUMBER, "Share of its units that restatements changed; NULL: none came, or it had none."),
-        "is_watched": (FLAG, "Whether it came soon after its end and has been old enough since to be restated."),
+        "reckoning": (TEXT, "Fingerprint of the statement and the time zones that this was reckoned with."),
     },
     order=("retailer", "business_day"),
-    sql=_restated_days,
+    sql=restated_days_sql,
 )
 
 
-def _days(tables: Collection[str]) -> str:
-    return HEALTH_FINALITY_DAYS.name if HEALTH_FINALITY_DAYS.name in tables else f"({_restated_days(tables)})"
+def reckoning(settings: Settings) -> str:
+    """Fingerprint of all that restated days follow from, save the rows."""
+    zones = {name: retailer.timezone for name, retailer in sorted(settings.retailers.items())}
+    told = json.dumps([restated_days_sql({UNIFIED_SALES.name}), zones])
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
-_EXPECTED = (
-    "SELECT unnest($retailers) AS retailer, unnest($zones) AS zone, unnest($restatement_days) AS restatement_days"
-)
+def _judged_days(tables: Collection[str]) -> str:
+    """CTEs `expected`, and `days` with whether each is watched."""
+    stored = HEALTH_FINALITY_DAYS.name in tables
+    source = HEALTH_FINALITY_DAYS.name if stored else f"({restated_days_sql(tables)})"
+    old_enough = f"{_day_end('e.zone', 'd.business_day')} + to_days(e.restatement_days)"
+    return f"""WITH expected AS ({_EXPECTED}), days AS (
+  SELECT d.*, d.first_lag_days <= {FIRST_WITHIN_DAYS} AND CAST($now AS TIMESTAMPTZ) >= {old_enough} AS is_watched
+  FROM {source} d JOIN expected e ON e.retailer = d.retailer
+)"""
 
 
 def _finality(tables: Collection[str]) -> str:
-    return f"""WITH expected AS ({_EXPECTED}), judged AS (
+    return f"""{_judged_days(tables)}, judged AS (
   SELECT retailer, count(*) AS days, count(*) FILTER (is_watched) AS days_watched,
     count(*) FILTER (is_watched AND last_lag_days IS NOT NULL) AS days_restated,
     quantile_disc(first_lag_days, 0.95) FILTER (is_watched) AS first_lag_p95,
@@ -101,7 +128,7 @@ def _finality(tables: Collection[str]) -> str:
     quantile_disc(last_lag_days, 0.95) FILTER (is_watched) AS last_lag_p95,
     quantile_cont(restated_share, 0.5) FILTER (is_watched AND last_lag_days IS NOT NULL) AS size_p50,
     quantile_cont(restated_share, 0.95) FILTER (is_watched AND last_lag_days IS NOT NULL) AS size_p95
-  FROM {_days(tables)} GROUP BY retailer
+  FROM days GROUP BY retailer
 ), settled AS (
   SELECT *, CASE WHEN days_watched >= {FEWEST_WATCHED_DAYS} THEN greatest(first_lag_p95, last_lag_p95) END
     AS settled_after_days
@@ -146,8 +173,8 @@ HEALTH_FINALITY = HealthView(
 
 
 def _curve(tables: Collection[str]) -> str:
-    return f"""WITH restated AS (
-  SELECT retailer, last_lag_days FROM {_days(tables)} WHERE is_watched AND last_lag_days IS NOT NULL
+    return f"""{_judged_days(tables)}, restated AS (
+  SELECT retailer, last_lag_days FROM days WHERE is_watched AND last_lag_days IS NOT NULL
 ), steps AS (
   SELECT retailer, unnest(range(0, max(last_lag_days) + 1)) AS lag_days FROM restated GROUP BY retailer
 ) SELECT s.retailer, s.lag_days, count(*) FILTER (r.last_lag_days <= s.lag_days) / count(*) AS settled_share

@@ -38,9 +38,9 @@ def _logs(tables: Collection[str]) -> str:
         "FROM slo GROUP BY GROUPING SETS ((log), (log, retailer))"
     )
     said = (
-        "SELECT log, retailer, e.key AS status, "
-        "CAST(sum(TRY_CAST(e.value AS BIGINT)) AS BIGINT) AS n "
-        "FROM slo, json_each(CASE WHEN json_valid(rows_by_status) THEN rows_by_status END) e GROUP BY GROUPING SETS ((log, e.key), (log, retailer, e.key))"
+        "SELECT log, retailer, e.key AS status, CAST(sum(TRY_CAST(e.value AS BIGINT)) AS BIGINT) AS n FROM slo, "
+        "json_each(CASE WHEN json_valid(rows_by_status) THEN rows_by_status END) e "
+        "GROUP BY GROUPING SETS ((log, e.key), (log, retailer, e.key))"
     )
     status = (
         "SELECT log, retailer, CAST(to_json(map(list(status ORDER BY status), list(n ORDER BY status))) AS VARCHAR) "

@@ -10,7 +10,7 @@ import polars as pl
 
 from mrs_assets.contracts.logs.operations import BREAKERS
 from mrs_assets.contracts.settings import Settings
-from mrs_assets.health.finality_sql import HEALTH_FINALITY, HEALTH_FINALITY_CURVE, HEALTH_FINALITY_DAYS
+from mrs_assets.health.finality_sql import HEALTH_FINALITY, HEALTH_FINALITY_CURVE, HEALTH_FINALITY_DAYS, reckoning
 from mrs_assets.health.judged_sql import HEALTH_ALERTS, HEALTH_OBJECTIVES, HEALTH_PLANS
 from mrs_assets.health.logs_sql import HEALTH_DAYS, HEALTH_DEGRADED, HEALTH_LOGS
 from mrs_assets.health.view import HealthView, Query, parameters_at, true_rows
@@ -82,7 +82,7 @@ def read_health(
         known_at: `written_at` of the newest row of the snapshot. UTC.
         now: the instant asked about. UTC.
     """
-    parameters = parameters_at(settings, run_id, now)
+    parameters = parameters_at(settings, run_id, now) | {"reckoning": reckoning(settings)}
     frames = {}
     for view in HEALTH_VIEWS:
         stored = view.name in tables and (now == known_at or not view.moves)

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from mrs_assets.contracts.logs.unified_sales import UNIFIED_SALES
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
-from mrs_assets.health.finality_sql import HEALTH_FINALITY, HEALTH_FINALITY_CURVE
+from mrs_assets.health.finality_sql import HEALTH_FINALITY, HEALTH_FINALITY_CURVE, HEALTH_FINALITY_DAYS
 from mrs_resources.log_store import LogStore
 from tests.conftest import SteppingClock
 from tests.health.written import health_of, sold
@@ -168,3 +170,34 @@ def test_days_that_may_still_be_restated_are_not_judged(store: LogStore, tmp_pat
         retailer.deliver(day, after(day, 0.25))
     seen = told(store, tmp_path, settings)
     assert (seen["days"], seen["days_watched"]) == (DAYS + 30, DAYS + 30 - EXPECTED)
+
+
+def test_days_carried_over_from_the_snapshot_before_are_what_they_would_be_anew(
+    retailer: Retailer, store: LogStore, tmp_path: Path, settings: Settings
+) -> None:
+    def days() -> pl.DataFrame:
+        return health_of(store, tmp_path, settings)[HEALTH_FINALITY_DAYS]
+
+    assert days()["last_lag_days"].null_count() == DAYS
+    for n, lag in ((0, 2.5), (7, 4.5), (7, 6.5)):
+        day = FIRST + timedelta(days=n)
+        retailer.deliver(day, after(day, lag), units=120 + lag)
+    carried_over = days()
+    (tmp_path / "published").unlink()
+    assert_frame_equal(carried_over, days())
+    told_of = carried_over.filter(pl.col("last_lag_days").is_not_null())
+    assert told_of.select("business_day", "last_lag_days").rows() == [(FIRST, 3), (FIRST + timedelta(days=7), 7)]
+
+
+def test_another_time_zone_is_reckoned_anew(
+    retailer: Retailer, store: LogStore, tmp_path: Path, settings: Settings
+) -> None:
+    assert told(store, tmp_path, settings)["first_lag_p95_days"] == 1
+    retailer.deliver(FIRST, after(FIRST, 0.3), skus=("jam",))
+    auckland = settings_for(tmp_path, acme={"timezone": "Pacific/Auckland", "restatement_days": EXPECTED})
+    health = health_of(store, tmp_path, auckland)
+    assert health[HEALTH_FINALITY_DAYS]["first_lag_days"].unique().to_list() == [1]
+    assert (health[HEALTH_FINALITY]["days_watched"][0], health[HEALTH_FINALITY_DAYS]["reckoning"].n_unique()) == (
+        DAYS,
+        1,
+    )
