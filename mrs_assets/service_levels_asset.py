@@ -38,7 +38,7 @@ def service_levels_asset(settings: Settings) -> dg.AssetsDefinition:
     results = log_spec(SLO_RESULTS, None, description="One check per objective.", deps=[dg.AssetDep(SLO.name)])
 
     @dg.multi_asset(
-        name="service_levels",
+        name="levels",
         specs=[ledger, results],
         check_specs=[
             dg.AssetCheckSpec(objective.name, asset=SLO_RESULTS.name, description=objective.description)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import polars as pl
@@ -17,7 +18,9 @@ from mrs_assets.contracts.logs.slo import SLO, SLO_RESULTS
 from mrs_assets.contracts.logs.unified_sales import UNIFIED_SALES
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.views import MINORITY_REPORTS
+from mrs_assets.graph import CLOSING, STAGES
 from mrs_assets.planning.ledger import NEVER, OPEN, answered
+from mrs_assets.planning.standing import Standing, standing_list
 from mrs_assets.slo.facts import FRAMES, Facts
 from mrs_resources.dead_letters import known_tables
 from mrs_resources.log_store import Transaction
@@ -49,6 +52,7 @@ def read_facts(tx: Transaction, settings: Settings, plan_id: str | None = None) 
         "active": _active(tx),
         "left_behind": _left_behind(tx, plan_id),
         "edits": tx.query(_EDITS, run),
+        "standing": standing_frame(standing_list(tx, settings, STAGES, CLOSING)),
     }
     typed = {name: frame.select(pl.col(c).cast(t) for c, t in FRAMES[name].items()) for name, frame in frames.items()}
     return Facts(tx.now, settings, typed)
@@ -100,6 +104,25 @@ _ACTIVE = (
 )
 
 
+def standing_frame(standing: Sequence[Standing]) -> pl.DataFrame:
+    """The standing list as a frame, one line per item."""
+    rows = [
+        {
+            "log": each.log,
+            "retailer": each.retailer,
+            "reason": each.reason,
+            "first_day": each.days[0],
+            "last_day": each.days[-1],
+            "days": len(each.days),
+            "rows": each.rows,
+            "waits_for": each.waits_for,
+            "free_from": each.free_from,
+        }
+        for each in standing
+    ]
+    return pl.DataFrame(rows, schema=FRAMES["standing"])
+
+
 def _active(tx: Transaction) -> pl.DataFrame:
     """Reports that are going on, as the view shows them; nothing where it shows another namespace or nothing yet."""
     tables = known_tables(tx)
@@ -132,7 +155,7 @@ def _left_behind(tx: Transaction, plan_id: str | None) -> pl.DataFrame:
     named = pl.DataFrame(rows, schema=["retailer", "business_day", "since", "why"], orient="row") if rows else None
     parts = [pl.DataFrame(schema=FRAMES["left_behind"])]
     if named is not None:
-        parts.append(named.with_columns(pl.col("business_day").str.to_date()).cast(dict(FRAMES["left_behind"])))
+        parts.append(named.with_columns(pl.col("business_day").str.to_date()).cast(FRAMES["left_behind"]))
     parts += [
         tx.changed(UNIFIED_SALES, done.get((retailer, UNIFIED_SALES.name), NEVER), retailer).select(
             retailer=pl.lit(retailer),
