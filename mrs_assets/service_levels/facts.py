@@ -51,7 +51,7 @@ def read_facts(tx: Transaction, settings: Settings, plan_id: str | None = None) 
         "headers": tx.query(_HEADERS, run),
         "active": _active(tx),
         "left_behind": _left_behind(tx, plan_id),
-        "edits": tx.query(_EDITS, run),
+        "edits": tx.query(_EDITS, run | {"recent": tx.now - timedelta(days=levels.window_days)}),
         "standing": standing_frame(standing_list(tx, settings, STAGES, CLOSING)),
     }
     typed = {name: frame.select(pl.col(c).cast(t) for c, t in FRAMES[name].items()) for name, frame in frames.items()}
@@ -94,7 +94,8 @@ _HEADERS = (
 _EDITS = " UNION ALL ".join(
     f"SELECT retailer, business_day, annotation_id, {subject} AS subject, {subject} NOT IN "
     f"(SELECT {subject} FROM {known.name} WHERE run_id = $run) AS is_stray FROM {log.name} "
-    f"WHERE run_id = $run AND NOT is_retracted"
+    "WHERE run_id = $run AND NOT is_retracted AND written_at > $recent AND annotation_id NOT IN "
+    f"(SELECT undoes FROM {log.name} WHERE run_id = $run AND undoes IS NOT NULL)"
     for log, subject, known in ((USER_EDITS, "report_id", DETECTED), (USER_EVENT_EDITS, "report_group_id", EVENTS))
 )
 _ACTIVE = (

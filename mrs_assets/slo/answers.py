@@ -75,7 +75,7 @@ def _left(retailer: str, late: pl.DataFrame) -> Measured:
 
 
 def stray_edits(facts: Facts) -> list[Measured]:
-    """Per retailer the edits of a report or event that was never there; no edits: not known."""
+    """Per retailer the window's edits of a report or event that was never there; no edits: not known."""
     return [_stray(retailer, facts["edits"].filter(retailer=retailer)) for retailer in facts.retailers]
 
 

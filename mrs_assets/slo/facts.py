@@ -61,8 +61,8 @@ class Facts:
             budget's days, and the row before. `news`: newest row of each retailer's sales. `volumes`: rows of sales
             per retailer-day. `files`: live accounts. `headers`: the columns of each feed's newest two files.
             `active`: active reports per retailer-day. `left_behind`: retailer-days whose input no finished plan has
-            answered. `edits`: live edits of reports and events; stray is one of what was never there. `standing`: the
-            standing list of degraded partitions. An absent frame is an empty one.
+            answered. `edits`: the window's edits that nobody undid; stray is one of what was never there.
+            `standing`: the standing list of degraded partitions. An absent frame is an empty one.
     """
 
     now: datetime

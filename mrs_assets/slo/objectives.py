@@ -194,7 +194,7 @@ OBJECTIVES: tuple[Objective, ...] = (
         asset=USER_EDITS.name,
         severity="warn",
         unit="count",
-        window="every edit",
+        window="edits of {days} that nobody undid",
         measure=answers.stray_edits,
     ),
     Objective(
