@@ -1,4 +1,4 @@
-"""What looking at the service levels adds to a one-day tick, as a share of the tick without; and to a tick without work.
+"""What looking at the service levels adds to a one-day tick, over the tick without; and to a tick without work.
 
 Days are ticked with and without in turn, in one process. Processor seconds of this process are compared, which a busy
 machine does not blur; what stages compute in processes of their own is not among them, so that the share is an upper

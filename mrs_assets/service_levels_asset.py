@@ -45,7 +45,6 @@ def service_levels_asset(settings: Settings) -> dg.AssetsDefinition:
             for objective in OBJECTIVES
         ],
         backfill_policy=dg.BackfillPolicy.single_run(),
-        pool="refresh",
     )
     def look_at_levels(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> Iterator[Any]:
         provenance = Provenance("service_levels", __version__, context.run_id)

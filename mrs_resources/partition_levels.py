@@ -147,11 +147,12 @@ def sales_arrived(tx: Transaction, sales: Contract, asked: pl.DataFrame) -> pl.D
     """When the newest file of a partition's sales was received, and when its newest row was written.
 
     Returns:
-        One line per partition that has sales: retailer, business_day, available_at, sales_written_at. UTC.
+        One line per partition that has sales: retailer, business_day, received_at, sales_written_at. UTC.
     """
     with _asking(tx, asked):
         return tx.query(
-            "SELECT retailer, business_day, max(received_at) AS available_at, max(written_at) AS sales_written_at "
+            "SELECT retailer, business_day, max(CASE WHEN is_retracted THEN written_at ELSE received_at END) "
+            "AS received_at, max(written_at) AS sales_written_at "
             f"FROM {sales.name} SEMI JOIN {_ASKED} USING (retailer, business_day) WHERE run_id = $run GROUP BY ALL",
             {"run": tx.run_id},
         )

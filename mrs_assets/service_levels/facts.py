@@ -23,6 +23,7 @@ from mrs_assets.planning.ledger import NEVER, OPEN, answered
 from mrs_assets.planning.standing import Standing, standing_list
 from mrs_assets.slo.facts import FRAMES, Facts
 from mrs_resources.dead_letters import known_tables
+from mrs_resources.hydrator import STATE_TABLE
 from mrs_resources.log_store import Transaction
 
 VOLUME_DAYS = 70
@@ -42,15 +43,16 @@ def read_facts(tx: Transaction, settings: Settings, plan_id: str | None = None) 
     levels = settings.slo
     begin = tx.now - timedelta(days=max(levels.window_days, levels.budget_days))
     run: dict[str, object] = {"run": tx.run_id}
+    news = tx.query(_NEWS, run)
     frames = {
         "levels": tx.query(_LEVELS, run | {"begin": begin}),
         "results": tx.query(_RESULTS, run | {"begin": begin}),
-        "news": tx.query(_NEWS, run),
+        "news": news,
         "volumes": tx.query(_VOLUMES, run | {"days": VOLUME_DAYS}),
         "files": tx.query(_FILES, run),
         "headers": tx.query(_HEADERS, run),
         "active": _active(tx),
-        "left_behind": _left_behind(tx, plan_id),
+        "left_behind": _left_behind(tx, news["retailer"].to_list(), plan_id),
         "edits": tx.query(_EDITS, run | {"recent": tx.now - timedelta(days=levels.window_days)}),
         "standing": standing_frame(standing_list(tx, settings, STAGES, CLOSING)),
     }
@@ -70,12 +72,12 @@ _RESULTS = (
     "AND o.written_at <= $begin), 1)"
 )
 _NEWS = (
-    f"SELECT retailer, max(written_at) AS written_to FROM {UNIFIED_SALES.name} WHERE run_id = $run GROUP BY ALL "
-    "ORDER BY ALL"
+    f"SELECT retailer, max(written_to) AS written_to FROM {SLO.name} "
+    f"WHERE run_id = $run AND log = '{UNIFIED_SALES.name}' GROUP BY ALL HAVING max(written_to) IS NOT NULL ORDER BY ALL"
 )
 _VOLUMES = (
-    "WITH known AS (SELECT retailer, business_day, arg_max(rows_live, version) AS rows FROM slo_log "
-    f"WHERE run_id = $run AND log = '{UNIFIED_SALES.name}' GROUP BY ALL HAVING rows > 0) "
+    "WITH known AS (SELECT retailer, business_day, arg_max(rows_live, version) AS rows "
+    f"FROM {SLO.name} WHERE run_id = $run AND log = '{UNIFIED_SALES.name}' GROUP BY ALL HAVING rows > 0) "
     "SELECT * FROM known QUALIFY business_day > max(business_day) OVER (PARTITION BY retailer) "
     "- CAST($days AS INTEGER) ORDER BY ALL"
 )
@@ -101,7 +103,9 @@ _EDITS = " UNION ALL ".join(
 _ACTIVE = (
     "SELECT retailer, business_day, count(*) AS reports, count(*) FILTER (source_used_proposed IS NOT NULL "
     f"AND NOT list_contains(degraded_reasons, '{ATTRIBUTION_STAGE.down}')) AS with_cause FROM {MINORITY_REPORTS.name} "
-    "WHERE source_used_identity = 'detected' AND event_status = 'active' GROUP BY ALL ORDER BY ALL"
+    "WHERE source_used_identity = 'detected' AND event_status = 'active' "
+    f"AND EXISTS (SELECT 1 FROM {STATE_TABLE} WHERE view = '{MINORITY_REPORTS.name}' AND run_id = $run) "
+    "GROUP BY ALL ORDER BY ALL"
 )
 
 
@@ -126,13 +130,12 @@ def standing_frame(standing: Sequence[Standing]) -> pl.DataFrame:
 
 def _active(tx: Transaction) -> pl.DataFrame:
     """Reports that are going on, as the view shows them; nothing where it shows another namespace or nothing yet."""
-    tables = known_tables(tx)
-    if MINORITY_REPORTS.name not in tables:
+    if not {MINORITY_REPORTS.name, STATE_TABLE} <= known_tables(tx):
         return pl.DataFrame(schema=FRAMES["active"])
-    return tx.query(_ACTIVE)
+    return tx.query(_ACTIVE, {"run": tx.run_id})
 
 
-def _left_behind(tx: Transaction, plan_id: str | None) -> pl.DataFrame:
+def _left_behind(tx: Transaction, retailers: Sequence[str], plan_id: str | None) -> pl.DataFrame:
     """Retailer-days that a replay under way, or none yet, is to answer, and since when.
 
     Plans that wait for approval are left out: they wait for a person, who was asked.
@@ -164,13 +167,8 @@ def _left_behind(tx: Transaction, plan_id: str | None) -> pl.DataFrame:
             since="written_at",
             why=pl.lit("new rows of sales that no finished replay has answered"),
         )
-        for retailer in _retailers(tx)
+        for retailer in retailers
         if retailer not in held
     ]
     whole = pl.concat(parts)
     return whole.sort("since", "why").unique(["retailer", "business_day"], keep="first", maintain_order=True)
-
-
-def _retailers(tx: Transaction) -> list[str]:
-    known = tx.query(f"SELECT DISTINCT retailer FROM {UNIFIED_SALES.name} WHERE run_id = ? ORDER BY ALL", [tx.run_id])
-    return known["retailer"].to_list()
