@@ -6,8 +6,10 @@ import warnings
 
 import dagster as dg
 
+from mrs_assets.alerts_asset import alerts_asset
 from mrs_assets.boundary.dry_run import for_run
 from mrs_assets.contracts.feeds import FEED_DECLARATIONS
+from mrs_assets.contracts.logs.alerts import DELIVERIES, SILENCES
 from mrs_assets.contracts.logs.arrivals import ARRIVALS
 from mrs_assets.contracts.logs.dead_letters import DEAD_LETTERS_RESOLVED
 from mrs_assets.contracts.logs.model_registry import MODEL_REGISTRY
@@ -23,6 +25,7 @@ from mrs_assets.state_assets import finalised_asset, hydrated_assets, published_
 from mrs_resources.warehouse import Warehouse
 from schedules.drill import drill_schedule
 from schedules.tick import tick_schedule
+from sensors.alerts import alerts_sensor
 from sensors.recovery import recovery_sensor
 from sensors.retail_feed import replay_sensor, retail_feed_sensor
 
@@ -39,12 +42,19 @@ def build_definitions(settings: Settings, warehouse: Warehouse | None = None) ->
     partitions = build_partitions(settings)
     feeds = [feed_asset(feed, settings, partitions) for feed in FEED_DECLARATIONS.values()]
     stages = [stage_asset(stage, settings, partitions) for stage in STAGES]
-    state = [finalised_asset(settings, partitions), hydrated_assets(settings), published_asset(settings)]
+    state = [
+        finalised_asset(settings, partitions),
+        hydrated_assets(settings),
+        alerts_asset(settings),
+        published_asset(settings),
+    ]
     books = [
         log_spec(ARRIVALS, partitions, description="Written by every feed's admission."),
         log_spec(DEAD_LETTERS_RESOLVED, None, description="Written by admission and by `mrs errors`."),
         log_spec(REPLAY_PLANS, None, description="Written by the planner before a replay and at its end."),
         log_spec(MODEL_REGISTRY, None, description="Written by training and approval."),
+        log_spec(DELIVERIES, None, description="Written around every attempt to deliver."),
+        log_spec(SILENCES, None, description="Written by `mrs alerts silence` and `unsilence`."),
     ]
     graph = [*stages, *state]
     replay_job = dg.define_asset_job(
@@ -59,15 +69,17 @@ def build_definitions(settings: Settings, warehouse: Warehouse | None = None) ->
         description="Admission to publication, for a rectangle chosen by hand.",
     )
     drills = drill_job(settings, build_definitions)
+    sensors = [
+        retail_feed_sensor(settings, admission_job.name),
+        replay_sensor(settings, replay_job.name),
+        recovery_sensor(settings, replay_job.name),
+    ]
+    checks = [key for assets in (*feeds, *graph) for key in assets.check_keys]
     return dg.Definitions(
         assets=[*feeds, *graph, baseline_model_asset(settings), *books],
         jobs=[replay_job, admission_job, backfill_job, drills],
         schedules=[tick_schedule(settings, backfill_job.name), drill_schedule(settings, drills.name)],
-        sensors=[
-            retail_feed_sensor(settings, admission_job.name),
-            replay_sensor(settings, replay_job.name),
-            recovery_sensor(settings, replay_job.name),
-        ],
+        sensors=[*sensors, alerts_sensor(settings, checks, [sensor.name for sensor in sensors])],
         resources={"warehouse": _of_run(warehouse or Warehouse(settings.home))},
         executor=dg.in_process_executor,
     )

@@ -8,6 +8,7 @@ from mrs_assets.attribution.stage import ATTRIBUTION_STAGE
 from mrs_assets.clustering.stage import CLUSTERING_STAGE
 from mrs_assets.cohorting.stage import COHORTING_STAGE
 from mrs_assets.contracts.feeds import FEED_DECLARATIONS
+from mrs_assets.contracts.logs.alerts import ALERTS
 from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.stage import Stage
 from mrs_assets.contracts.views import MINORITY_EVENTS, MINORITY_REPORTS
@@ -34,7 +35,7 @@ PUBLISHED = "published_snapshot"
 CLOSING = Closing(
     finalisation=FINALISED,
     finalisation_reasons=frozenset({EDITS_DOWN}),
-    state=(MINORITY_EVENTS.name, MINORITY_REPORTS.name, PUBLISHED),
+    state=(MINORITY_EVENTS.name, MINORITY_REPORTS.name, ALERTS.name, PUBLISHED),
 )
 """What comes after the stages."""
 

@@ -16,6 +16,7 @@ from mrs_assets.planning.intake import AdmissionRequest, admission_requests, ann
 from mrs_assets.planning.plan import Plan
 from mrs_assets.planning.recovery import recovery
 from mrs_assets.planning.run_tags import admission_tags
+from mrs_assets.watch.look import look_after_alerts
 from mrs_resources.warehouse import Warehouse
 
 Told = Callable[[str], None]
@@ -55,13 +56,19 @@ class Ticker:
     ) -> None:
         self.warehouse = warehouse
         self._settings = settings
+        self._instance = instance
         self._runner = GraphRunner(definitions, warehouse, settings, instance)
 
     def tick(self, tell: Told) -> TickResult:
-        """Admit what arrived, replay what it touches, mend what can be mended, publish.
+        """Admit what arrived, replay what it touches, mend what can be mended, publish, deliver alerts.
 
         What fails is reported in the result; the next tick takes it up again.
         """
+        result = self._work(tell)
+        self._look_after_alerts(tell)
+        return result
+
+    def _work(self, tell: Told) -> TickResult:
         result = TickResult()
         for request in admission_requests(self.warehouse, self._settings):
             tell(_admission_in_words(request))
@@ -79,6 +86,14 @@ class Ticker:
         if unpublished and not result.plans:
             self._run(CLOSING.state, {}, result)
         return result
+
+    def _look_after_alerts(self, tell: Told) -> None:
+        done = look_after_alerts(
+            self._instance, self.warehouse, self._settings, by="mrs tick", checks=self._runner.checks, write=tell
+        )
+        failed = [f"{channel} ({outcome})" for channel, outcome in sorted(done) if outcome != "sent"]
+        if failed:
+            tell(f"alerts not delivered over {', '.join(failed)}; `mrs alerts` shows them")
 
     def _carry_out(self, plans: Sequence[Plan], result: TickResult, tell: Told) -> None:
         for plan in plans:
