@@ -13,7 +13,9 @@ from datetime import datetime
 import polars as pl
 
 from mrs_assets import __version__
-from mrs_assets.alerting.outbox import Message, channels_of, delivery_id, due, undelivered
+from mrs_assets.alerting.condition import Condition
+from mrs_assets.alerting.note import opening
+from mrs_assets.alerting.outbox import Message, channels_of, delivery_id, due, message_id, undelivered
 from mrs_assets.alerting.wording import text, title
 from mrs_assets.contracts.logs.alerts import DELIVERIES
 from mrs_assets.contracts.settings import Settings
@@ -30,6 +32,8 @@ MESSAGES_AT_ONCE = 50
 """Most messages of one channel in one look; the others follow in the next."""
 
 LOCK = "alerts.lock"
+TEST_TITLE = "This is a test of a channel"
+TEST_BODY = "Nothing is wrong. Somebody ran `mrs alerts test` to see whether alerts arrive here."
 
 
 def deliver(warehouse: Warehouse, settings: Settings, notifier: Notifier) -> Counter[tuple[str, str]]:
@@ -82,6 +86,23 @@ def _deliver_to(channel: str, warehouse: Warehouse, settings: Settings, notifier
         if outcome == "failed":
             break
     return outcomes
+
+
+def try_channel(channel: str, warehouse: Warehouse, settings: Settings, notifier: Notifier) -> str | None:
+    """Send a test message. That it was taken is recorded: the channel is not one that was given up on any more.
+
+    Returns:
+        None where it was accepted; otherwise what went wrong.
+    """
+    with warehouse.store.transaction() as tx:
+        at = tx.now
+    note = opening(Condition(f"test:{channel}", "test", "operational", "info", TEST_TITLE, TEST_BODY), at, None)
+    message = Message(message_id([delivery_id(note, channel)]), channel, (note,))
+    problem = notifier.send(channels_of(settings.alerts)[channel], outgoing(message))
+    if problem is None:
+        with warehouse.store.transaction() as tx:
+            _record(tx, message, "sent", at)
+    return problem
 
 
 def _outcome(message: Message, problem: str | None, settings: Settings) -> str:
