@@ -39,14 +39,15 @@ def look_at_warehouse(
     standing = standing_list(tx, settings, stages, closing)
     return together(
         [
-            missing_inputs(_breakers(tx, settings, stages, closing), _degraded(standing), graph),
+            missing_inputs(breaker_states(tx, settings, stages, closing), _degraded(standing), graph),
             held_plans(_held(tx), graph),
             minority_events(_events(tx, settings, known), known, policy),
         ]
     )
 
 
-def _breakers(tx: Transaction, settings: Settings, stages: Sequence[Stage], closing: Closing) -> pl.DataFrame:
+def breaker_states(tx: Transaction, settings: Settings, stages: Sequence[Stage], closing: Closing) -> pl.DataFrame:
+    """Every breaker that ever failed, with the reason that rows carry which did without what it guards."""
     reasons = _reasons(settings, stages, closing)
     rows = [
         {
