@@ -8,6 +8,7 @@ import dagster as dg
 from mrs_assets import __version__
 from mrs_assets.alerting.note import open_alerts
 from mrs_assets.contracts.logs.alerts import ALERTS
+from mrs_assets.contracts.logs.slo import SLO_RESULTS
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.views import MINORITY_EVENTS, MINORITY_REPORTS
 from mrs_assets.graph import CLOSING, STAGES
@@ -25,7 +26,7 @@ def alerts_asset(settings: Settings) -> dg.AssetsDefinition:
         ALERTS,
         None,
         description="Opened, updated and resolved by what the graph found; the `alerts` sensor delivers.",
-        deps=[dg.AssetDep(MINORITY_EVENTS.name), dg.AssetDep(MINORITY_REPORTS.name)],
+        deps=[dg.AssetDep(name) for name in (MINORITY_EVENTS.name, MINORITY_REPORTS.name, SLO_RESULTS.name)],
         code_version=__version__,
     )
 

@@ -17,13 +17,15 @@ from mrs_assets.contracts.logs.replays import REPLAY_PLANS
 from mrs_assets.contracts.settings import Settings, load_settings
 from mrs_assets.drill.job import drill_job
 from mrs_assets.feed_asset import feed_asset
-from mrs_assets.graph import STAGES
+from mrs_assets.graph import BY_THE_CLOCK, STAGES
 from mrs_assets.log_asset import log_spec, stage_asset
 from mrs_assets.model_asset import baseline_model_asset
 from mrs_assets.partitions import build_partitions
+from mrs_assets.service_levels_asset import service_levels_asset
 from mrs_assets.state_assets import finalised_asset, hydrated_assets, published_asset
 from mrs_resources.warehouse import Warehouse
 from schedules.drill import drill_schedule
+from schedules.service_levels import service_levels_schedule
 from schedules.tick import tick_schedule
 from sensors.alerts import alerts_sensor
 from sensors.recovery import recovery_sensor
@@ -42,12 +44,8 @@ def build_definitions(settings: Settings, warehouse: Warehouse | None = None) ->
     partitions = build_partitions(settings)
     feeds = [feed_asset(feed, settings, partitions) for feed in FEED_DECLARATIONS.values()]
     stages = [stage_asset(stage, settings, partitions) for stage in STAGES]
-    state = [
-        finalised_asset(settings, partitions),
-        hydrated_assets(settings),
-        alerts_asset(settings),
-        published_asset(settings),
-    ]
+    state = [finalised_asset(settings, partitions), hydrated_assets(settings), published_asset(settings)]
+    watch = [service_levels_asset(settings), alerts_asset(settings)]
     books = [
         log_spec(ARRIVALS, partitions, description="Written by every feed's admission."),
         log_spec(DEAD_LETTERS_RESOLVED, None, description="Written by admission and by `mrs errors`."),
@@ -56,7 +54,7 @@ def build_definitions(settings: Settings, warehouse: Warehouse | None = None) ->
         log_spec(DELIVERIES, None, description="Written around every attempt to deliver."),
         log_spec(SILENCES, None, description="Written by `mrs alerts silence` and `unsilence`."),
     ]
-    graph = [*stages, *state]
+    graph = [*stages, *state, *watch]
     replay_job = dg.define_asset_job(
         "replay", selection=dg.AssetSelection.assets(*graph), description="Series to publication, for a rectangle."
     )
@@ -68,6 +66,11 @@ def build_definitions(settings: Settings, warehouse: Warehouse | None = None) ->
         selection=dg.AssetSelection.assets(*feeds, *graph),
         description="Admission to publication, for a rectangle chosen by hand.",
     )
+    levels_job = dg.define_asset_job(
+        "service_levels",
+        selection=dg.AssetSelection.assets(*BY_THE_CLOCK),
+        description="Judges every objective, notes alerts, and publishes what changed.",
+    )
     drills = drill_job(settings, build_definitions)
     sensors = [
         retail_feed_sensor(settings, admission_job.name),
@@ -77,8 +80,12 @@ def build_definitions(settings: Settings, warehouse: Warehouse | None = None) ->
     checks = [key for assets in (*feeds, *graph) for key in assets.check_keys]
     return dg.Definitions(
         assets=[*feeds, *graph, baseline_model_asset(settings), *books],
-        jobs=[replay_job, admission_job, backfill_job, drills],
-        schedules=[tick_schedule(settings, backfill_job.name), drill_schedule(settings, drills.name)],
+        jobs=[replay_job, admission_job, backfill_job, levels_job, drills],
+        schedules=[
+            tick_schedule(settings, backfill_job.name),
+            service_levels_schedule(levels_job.name),
+            drill_schedule(settings, drills.name),
+        ],
         sensors=[*sensors, alerts_sensor(settings, checks, [sensor.name for sensor in sensors])],
         resources={"warehouse": _of_run(warehouse or Warehouse(settings.home))},
         executor=dg.in_process_executor,

@@ -21,6 +21,7 @@ from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.feeds import CONTEXT_FEEDS, FEED_DECLARATIONS
 from mrs_assets.contracts.logs.catalogue import LOGS
 from mrs_assets.contracts.logs.finalised import FINALISED
+from mrs_assets.contracts.service_levels import ServiceLevels
 from mrs_assets.contracts.sources import Source
 from mrs_assets.contracts.stage import Stage
 from mrs_assets.contracts.views import VIEWS, View
@@ -42,6 +43,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[replays]": resilience.Replays,
     "[alerts]": alerting.Alerting,
     "[alerts.channels.<name>]": alerting.Channel,
+    "[slo]": ServiceLevels,
     "[[faults]]": resilience.Fault,
 }
 

@@ -27,7 +27,7 @@ from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.views import MINORITY_EVENTS, MINORITY_REPORTS, View
 from mrs_assets.finalisation.asset_body import EDITS_DOWN, finalise_scope
-from mrs_assets.graph import CLOSING, PUBLISHED, STAGES
+from mrs_assets.graph import CLOSING, PUBLISHED, SERVICE_LEVELS, STAGES
 from mrs_assets.hydration.folds import FOLDS
 from mrs_assets.log_asset import (
     OWNERS,
@@ -169,6 +169,7 @@ def published_asset(settings: Settings) -> dg.AssetsDefinition:
         deps=[
             MINORITY_REPORTS.name,
             MINORITY_EVENTS.name,
+            *SERVICE_LEVELS,
             ALERTS.name,
             dg.AssetDep(SALES_TIMESERIES.name, partition_mapping=dg.AllPartitionMapping()),
         ],

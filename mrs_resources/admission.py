@@ -43,7 +43,8 @@ class Admitted:
         withdrawn: known rows that the file lacks and speaks for.
         days, stores: business days and stores whose live rows changed.
         appended: what was done to each log, the accounts included.
-        ignored_columns: columns of the file that nothing was read from.
+        columns: columns of the file, sorted; None where it was rejected, or answers dead letters.
+        ignored_columns: those that nothing was read from.
         resolved: dead letters that the file resolved.
     """
 
@@ -58,6 +59,7 @@ class Admitted:
     days: tuple[date, ...] = ()
     stores: tuple[str, ...] = ()
     appended: tuple[Appended, ...] = field(default=())
+    columns: tuple[str, ...] | None = None
     ignored_columns: tuple[str, ...] = ()
     resolved: int = 0
 
@@ -208,6 +210,7 @@ def write_rows(
         days=tuple(sorted({day for a in appended for day in a.days})),
         stores=tuple(sorted({store for a in appended for store in a.stores})),
         appended=tuple(appended),
+        columns=read.columns,
         ignored_columns=read.ignored,
     )
 
@@ -279,10 +282,15 @@ def write_account(
             "rows_dead_lettered": [admitted.dead_lettered],
             "rows_withdrawn": [admitted.withdrawn],
             "days_touched": [[day.isoformat() for day in admitted.days]],
+            "columns": [admitted.columns if admitted.columns is None else list(admitted.columns)],
             "decision": [admitted.decision],
             "decision_reason": [admitted.reason],
         },
-        schema_overrides={"days_touched": pl.List(pl.String), "decision_reason": pl.String},
+        schema_overrides={
+            "days_touched": pl.List(pl.String),
+            "columns": pl.List(pl.String),
+            "decision_reason": pl.String,
+        },
     )
     written = tx.append(ARRIVALS, account, replace(EVER, complete=False), provenance)
     resolved = admitted.resolved

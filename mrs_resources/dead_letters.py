@@ -113,7 +113,9 @@ def letters(
         states: in which they are.
         logs: whose letters.
     """
-    sql = f"SELECT * FROM ({letters_sql(_tables(tx), logs, where)}) WHERE list_contains($states, state) {_IN_ORDER}"
+    sql = (
+        f"SELECT * FROM ({letters_sql(known_tables(tx), logs, where)}) WHERE list_contains($states, state) {_IN_ORDER}"
+    )
     return tx.query(sql, {"run_id": tx.run_id, "states": list(states), **(parameters or {})})
 
 
@@ -188,7 +190,8 @@ def _nothing(columns: str) -> str:
     return ", ".join(f"CAST(NULL AS {types.get(c, 'VARCHAR')}) AS {c}" for c in columns.split(", "))
 
 
-def _tables(tx: Transaction) -> set[str]:
+def known_tables(tx: Transaction) -> set[str]:
+    """Names of the tables that exist."""
     rows = tx.connection.execute(
         "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()"
     ).fetchall()

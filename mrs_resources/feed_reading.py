@@ -47,6 +47,8 @@ class ReadFile:
         broken: Parquet file of the lines that have no row: `place` among the file's rows from 1, the `line` as it
             stood, and the `error`.
         ignored: columns that nothing was read from.
+        columns: every column, as the file names it, sorted; None where the file answers dead letters, and is no
+            delivery of its sender.
     """
 
     rows: Path
@@ -58,6 +60,7 @@ class ReadFile:
     last_day: date | None
     broken: Path
     ignored: tuple[str, ...]
+    columns: tuple[str, ...] | None
 
 
 @contextmanager
@@ -173,6 +176,7 @@ def _read(
         f"max(business_day) FILTER (error_code IS NULL) FROM read_parquet({path_literal(rows)})"
     ).fetchall()[0]
     lost = int(connection.execute(f"SELECT count(*) FROM read_parquet({path_literal(broken)})").fetchall()[0][0])
+    answers = any(column.name in layout.cells for column in ANSWERS)
     return ReadFile(
         rows=rows,
         absent={column.name: _default(column) for column in feed.columns if column.name not in layout.cells},
@@ -183,6 +187,7 @@ def _read(
         last_day=last,
         broken=broken,
         ignored=layout.ignored,
+        columns=None if answers else tuple(sorted({*layout.names.values(), *layout.ignored})),
     )
 
 

@@ -20,6 +20,9 @@ from mrs_assets.contracts.alerting import Alerting
 FLAPPING_WINDOW = timedelta(days=1)
 """Openings within it lengthen the hold-down."""
 
+EXPLAINS = timedelta(days=1)
+"""How long after an alert opened it explains others that open: what is down for weeks explains nothing new."""
+
 
 def changes(history: Iterable[Note], look: Look, now: datetime, policy: Alerting) -> list[Note]:
     """The notes that follow from a look, sorted by alert.
@@ -41,12 +44,12 @@ def changes(history: Iterable[Note], look: Look, now: datetime, policy: Alerting
         if (note := _gone(notes, look, now, policy.hold_down(openings.get(fingerprint, 1))))
     ]
     over = {note.fingerprint for note in gone if note.state == "resolved"}
-    ids = {fingerprint: notes[-1].alert_id for fingerprint, notes in standing.items() if fingerprint not in over}
-    ids |= {fingerprint: identity(fingerprint, now) for fingerprint in found if fingerprint not in ids}
+    opened = {name: (notes[-1].alert_id, notes[-1].opened_at) for name, notes in standing.items() if name not in over}
+    opened |= {name: (identity(name, now), now) for name in found if name not in opened}
     there = [
         note
         for fingerprint, condition in found.items()
-        if (note := _there(standing.get(fingerprint), condition, _parent(condition, ids), now, policy))
+        if (note := _there(standing.get(fingerprint), condition, _parent(condition, opened), now, policy))
     ]
     return sorted([*gone, *there], key=lambda note: note.alert_id)
 
@@ -60,11 +63,14 @@ def _openings(alerts: Sequence[Sequence[Note]], now: datetime) -> dict[str, int]
     return counts
 
 
-def _parent(condition: Condition, ids: Mapping[str, str]) -> str | None:
-    """The open alert that explains a condition."""
-    return next(
-        (ids[parent] for parent in condition.parents if parent in ids and parent != condition.fingerprint), None
-    )
+def _parent(condition: Condition, opened: Mapping[str, tuple[str, datetime]]) -> str | None:
+    """The open alert that explains a condition: one of its parents that did not open long before it."""
+    own, since = opened[condition.fingerprint]
+    for parent in condition.parents:
+        alert, began = opened.get(parent, (own, since))
+        if alert != own and since - began <= EXPLAINS:
+            return alert
+    return None
 
 
 def _gone(notes: Sequence[Note], look: Look, now: datetime, hold_down: timedelta) -> Note | None:

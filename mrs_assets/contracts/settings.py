@@ -18,6 +18,7 @@ from mrs_assets.contracts.errors import SettingsMistake
 from mrs_assets.contracts.feeds import CONTEXT_FEEDS, FEED_DECLARATIONS
 from mrs_assets.contracts.resilience import Breakers, Environment, Fault, Isolation, Recovery, Replays, Retries
 from mrs_assets.contracts.section import Section
+from mrs_assets.contracts.service_levels import ServiceLevels
 from mrs_assets.contracts.sources import DARK_AFTER_HOURS, Source, weights_fingerprint
 
 _NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,62}$")
@@ -193,6 +194,7 @@ class Settings(Section):
     recovery: Recovery = Recovery()
     replays: Replays = Replays()
     alerts: Alerting = Alerting()
+    slo: ServiceLevels = ServiceLevels()
     faults: tuple[Fault, ...] = ()
 
     @model_validator(mode="after")

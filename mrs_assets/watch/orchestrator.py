@@ -15,10 +15,11 @@ import polars as pl
 from mrs_assets.alerting.condition import Look
 from mrs_assets.alerting.rules.orchestration import ALL, CHECKS, RUNS, SENSORS, TICKS, orchestration
 from mrs_assets.contracts.alerting import Alerting
+from mrs_assets.contracts.logs.slo import SLO_RESULTS
 from mrs_assets.planning.run_tags import ADMISSION_TAG, PLAN_TAG, RETAILER_TAG
 
 TOLD_ELSEWHERE = frozenset({"ran_on_all_inputs"})
-"""Checks whose failing another rule tells, by cause."""
+"""Checks whose failing another rule tells, by cause; so are those of objectives."""
 
 FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 RED_FOR = timedelta(days=7)
@@ -81,7 +82,7 @@ def _checks(instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey]) -> p
 
     rows: list[dict[str, object]] = []
     for key in sorted(keys, key=str):
-        if key.name in TOLD_ELSEWHERE:
+        if key.name in TOLD_ELSEWHERE or key.asset_key == dg.AssetKey(SLO_RESULTS.name):
             continue
         newest: dict[str, Any] = {}
         for record in instance.event_log_storage.get_asset_check_execution_history(key, limit=RESULTS_READ):

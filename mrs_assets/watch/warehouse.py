@@ -10,9 +10,11 @@ from mrs_assets.alerting.condition import Look, together
 from mrs_assets.alerting.rules.held_plans import HELD, held_plans
 from mrs_assets.alerting.rules.minority_events import EVENTS_NOW, minority_events
 from mrs_assets.alerting.rules.missing_inputs import ALL, BREAKER_STATES, DEGRADED_ROWS, missing_inputs
+from mrs_assets.alerting.rules.service_levels import service_levels
 from mrs_assets.contracts.feeds import FEED_DECLARATIONS
 from mrs_assets.contracts.feeds.stores import STORES
 from mrs_assets.contracts.logs.replays import REPLAY_PLANS
+from mrs_assets.contracts.logs.slo import SLO_RESULTS
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.stage import Stage
 from mrs_assets.contracts.views import MINORITY_EVENTS, MINORITY_REPORTS
@@ -37,10 +39,12 @@ def look_at_warehouse(
     policy = settings.alerts
     graph = policy.ui_url
     standing = standing_list(tx, settings, stages, closing)
+    reasons = _feed_reasons(stages, closing)
     return together(
         [
             missing_inputs(breaker_states(tx, settings, stages, closing), _degraded(standing), graph),
             held_plans(_held(tx), graph),
+            service_levels(tx.live(SLO_RESULTS), settings.retailers, reasons, graph),
             minority_events(_events(tx, settings, known), known, policy),
         ]
     )
@@ -69,14 +73,21 @@ def _reasons(settings: Settings, stages: Sequence[Stage], closing: Closing) -> M
     wants = [want for stage in stages for want in stage.wants.values()]
     found = {stage_breaker(stage.name): (stage.down, ALL) for stage in stages if stage.down}
     found |= {model_breaker(str(want.model)): (want.reason, ALL) for want in wants if want.model is not None}
+    for feed, reason in _feed_reasons(stages, closing).items():
+        found |= {feed_breaker(feed, retailer): (reason, retailer) for retailer in settings.retailers}
+    return found
+
+
+def _feed_reasons(stages: Sequence[Stage], closing: Closing) -> dict[str, str]:
+    """Optional feed → the reason that rows carry which did without it."""
+    wants = [want for stage in stages for want in stage.wants.values() if want.log is not None]
     by_log = {want.log.contract.name: want.reason for want in wants if want.log is not None}
     edits_down = min(closing.finalisation_reasons)
-    for feed in FEED_DECLARATIONS.values():
-        reason = next(
-            (by_log[target.contract.name] for target in feed.targets if target.contract.name in by_log), edits_down
-        )
-        found |= {feed_breaker(feed.name, retailer): (reason, retailer) for retailer in settings.retailers}
-    return found
+    return {
+        feed.name: next((by_log[t.contract.name] for t in feed.targets if t.contract.name in by_log), edits_down)
+        for feed in FEED_DECLARATIONS.values()
+        if not feed.critical
+    }
 
 
 def _degraded(standing: Sequence[Standing]) -> pl.DataFrame:

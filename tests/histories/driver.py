@@ -16,7 +16,7 @@ from mrs_assets.contracts.resilience import Fault, Isolation
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.finalisation.asset_body import finalise_scope
-from mrs_assets.graph import PUBLISHED, STAGES
+from mrs_assets.graph import PUBLISHED, SERVICE_LEVELS, STAGES
 from mrs_assets.hydration.folds import FOLDS
 from mrs_assets.in_process import GraphRunner, Ran
 from mrs_assets.partitions import scopes_of
@@ -24,7 +24,8 @@ from mrs_assets.planning.felt import Replay
 from mrs_assets.planning.ledger import finish, replay_of
 from mrs_assets.planning.run_tags import PLAN_TAG
 from mrs_assets.planning.supersession import unmark
-from mrs_assets.tick import Ticker, TickResult
+from mrs_assets.service_levels.run import look
+from mrs_assets.tick import Ticker, TickResult, Told
 from mrs_resources.hydrator import Hydrator
 from mrs_resources.isolation import WORKER
 from mrs_resources.kernel import Provenance
@@ -88,6 +89,10 @@ class DirectRunner(GraphRunner):
                     unmark(tx, replay.retailer, provenance)
                 Hydrator(FOLDS).refresh(tx)
             yield "hydrated"
+        if assets & {*SERVICE_LEVELS}:
+            with self.warehouse.store.transaction() as tx:
+                look(tx, self._settings, provenance, tags.get(PLAN_TAG))
+            yield "service_levels"
         if PUBLISHED in assets:
             with self.warehouse.store.transaction() as tx:
                 if PLAN_TAG in tags:
@@ -113,6 +118,9 @@ class DirectTicker(Ticker):
         self.warehouse = warehouse
         self._settings = settings
         self._runner = DirectRunner(warehouse, settings, came)
+
+    def _look_after_alerts(self, tell: Told) -> None:
+        """Nothing: there is no instance to look at, and nobody to tell."""
 
 
 class Home:

@@ -30,6 +30,9 @@ class FeedArrival(Rows):
         ge=0, description="Known rows that the file lacks, of store-days for which it speaks whole."
     )
     days_touched: Texts = required(description="Business days that the accepted rows changed, sorted.")
+    columns: Texts = optional(
+        description="Columns as the file names them, sorted; NULL: it was rejected whole, or answers dead letters."
+    )
     decision: str = required(isin=list(DECISIONS), description=f"One of {', '.join(DECISIONS)}.")
     decision_reason: str = optional(description="Why a file was rejected.")
 

@@ -1,0 +1,107 @@
+"""What objectives are measured from: typed frames read at one instant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from mrs_assets.contracts.logs.slo import SLO, SLO_RESULTS
+from mrs_assets.contracts.settings import Settings
+
+INSTANT = pl.Datetime("us", "UTC")
+
+FRAMES: Mapping[str, pl.Schema] = {
+    "levels": SLO.schema,
+    "results": SLO_RESULTS.schema,
+    "news": pl.Schema({"retailer": pl.String, "written_to": INSTANT}),
+    "volumes": pl.Schema({"retailer": pl.String, "business_day": pl.Date, "rows": pl.Int64}),
+    "files": pl.Schema(
+        {
+            "retailer": pl.String,
+            "feed": pl.String,
+            "file_name": pl.String,
+            "received_at": INSTANT,
+            "rows_received": pl.Int64,
+            "rows_accepted": pl.Int64,
+            "rows_duplicate": pl.Int64,
+            "rows_dead_lettered": pl.Int64,
+        }
+    ),
+    "headers": pl.Schema(
+        {
+            "retailer": pl.String,
+            "feed": pl.String,
+            "file_name": pl.String,
+            "received_at": INSTANT,
+            "columns": pl.List(pl.String),
+        }
+    ),
+    "active": pl.Schema({"retailer": pl.String, "business_day": pl.Date, "reports": pl.Int64, "with_cause": pl.Int64}),
+    "left_behind": pl.Schema(
+        {
+            "retailer": pl.String,
+            "business_day": pl.Date,
+            "since": INSTANT,
+            "why": pl.String,
+        }
+    ),
+    "edits": pl.Schema(
+        {
+            "retailer": pl.String,
+            "business_day": pl.Date,
+            "annotation_id": pl.String,
+            "subject": pl.String,
+            "is_stray": pl.Boolean,
+        }
+    ),
+    "overdue": pl.Schema(
+        {
+            "log": pl.String,
+            "retailer": pl.String,
+            "reason": pl.String,
+            "first_day": pl.Date,
+            "last_day": pl.Date,
+            "rows": pl.Int64,
+            "waits_for": pl.String,
+            "free_from": INSTANT,
+        }
+    ),
+}
+"""Columns of every frame."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known at one instant.
+
+    Attributes:
+        now: the instant; UTC.
+        settings: what is configured.
+        frames: by the names of `FRAMES`. `levels`: live rows of `slo_log` that were available, written or counted
+            within the longest window, and those not shown yet. `results`: history of `slo_results_log` over the
+            budget's days, and the row before. `news`: newest row of each retailer's sales. `volumes`: rows of sales
+            per retailer-day. `files`: live accounts. `headers`: the columns of each feed's newest two files.
+            `active`: active reports per retailer-day. `left_behind`: retailer-days whose input no finished plan has
+            answered. `edits`: live edits of reports and events; stray is one of what was never there. `overdue`: the
+            standing list of degraded partitions. An absent frame is an empty one.
+    """
+
+    now: datetime
+    settings: Settings
+    frames: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> pl.DataFrame:
+        found = self.frames.get(name)
+        return pl.DataFrame(schema=FRAMES[name]) if found is None else found
+
+    @property
+    def retailers(self) -> Sequence[str]:
+        """Every configured retailer, sorted."""
+        return sorted(self.settings.retailers)
+
+    def since(self, days: int) -> datetime:
+        """The instant that many days ago."""
+        return self.now - timedelta(days=days)

@@ -1,0 +1,211 @@
+"""What the partitions of a log have come to, counted in SQL: rows, dead letters, reports answered, rows that differ.
+
+Everything is counted for named partitions only, so that a ledger can be kept without reading all history again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from mrs_assets.contracts.contract import Contract
+from mrs_assets.contracts.logs.dead_letters import DEAD_LETTERS_RESOLVED
+from mrs_resources.contract_sql import quoted, same_key
+from mrs_resources.dead_letters import OPEN, letters_sql
+from mrs_resources.log_store import SYSTEM_RUN, Transaction
+
+PARTITION = {"retailer": pl.String(), "business_day": pl.Date()}
+STATUS_COLUMNS = ("report_status", "event_status", "coverage", "decision")
+_ASKED = "asked_partitions"
+_DAY_OF_LETTER = "coalesce(business_day, CAST(written_at AS DATE))"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a log owes another one: exactly one row for each of its reports and ticks.
+
+    Attributes:
+        asked: the log with the rows to answer.
+        down: reason on rows that are no answer.
+        within: how long after the asked row an answer is in time.
+    """
+
+    asked: Contract
+    down: str
+    within: timedelta
+
+
+def newest_write_of(tx: Transaction, logs: Sequence[Contract]) -> datetime | None:
+    """When any of the logs was written last in the current namespace, or a dead letter resolved; None: never."""
+    return tx.newest_write(*logs, DEAD_LETTERS_RESOLVED)
+
+
+def written_since(tx: Transaction, logs: Sequence[Contract], since: datetime) -> list[str]:
+    """Names of the logs that were written after an instant."""
+    rows = tx.query(
+        "SELECT DISTINCT log_name FROM append_batches WHERE run_id = $run AND written_to > $since "
+        "AND list_contains($names, log_name) ORDER BY ALL",
+        {"run": tx.run_id, "since": since, "names": [log.name for log in logs]},
+    )
+    return rows["log_name"].to_list()
+
+
+def changed_partitions(tx: Transaction, log: Contract, since: datetime) -> pl.DataFrame:
+    """Partitions of which a log's rows, or dead letters, were written or resolved after an instant: `PARTITION`."""
+    tx.ensure(log, DEAD_LETTERS_RESOLVED)
+    return tx.query(
+        f"SELECT retailer, business_day FROM {log.name} WHERE run_id = $run AND written_at > $since UNION "
+        f"SELECT retailer, {_DAY_OF_LETTER} FROM {log.name}_errors "
+        "WHERE run_id = $run AND written_at > $since AND retailer IS NOT NULL UNION "
+        f"SELECT retailer, business_day FROM {DEAD_LETTERS_RESOLVED.name} "
+        "WHERE run_id IN ($run, $system) AND written_at > $since AND log = $log ORDER BY ALL",
+        {"run": tx.run_id, "since": since, "system": SYSTEM_RUN, "log": log.name},
+    )
+
+
+def counts(tx: Transaction, log: Contract, asked: pl.DataFrame, tables: Collection[str]) -> pl.DataFrame:
+    """Rows of a log in some partitions.
+
+    Args:
+        tx: open transaction.
+        log: whose rows.
+        asked: the partitions.
+        tables: names of the tables that exist.
+
+    Returns:
+        One line per partition asked for: retailer, business_day, written_to, rows_live, rows_by_status (JSON),
+        rows_degraded, rows_dead_lettered, rows_twice (rows of a key and version that are there more than once).
+    """
+    status = next((column for column in STATUS_COLUMNS if column in log.body), None)
+    told = f'"{status}"' if status else "CAST(NULL AS VARCHAR)"
+    with _asking(tx, asked):
+        rows = tx.query(
+            f"WITH rows AS ({_rows_of(log, told)}), "
+            f"newest AS (SELECT {quoted(log.key)}, max(version) AS version FROM rows GROUP BY ALL) "
+            "SELECT r.retailer, r.business_day, r.status, max(r.written_at) AS written_to, "
+            "count(n.version) FILTER (NOT r.is_retracted) AS live, "
+            "count(n.version) FILTER (NOT r.is_retracted AND r.is_degraded) AS degraded, "
+            f"count(*) - count(DISTINCT ({quoted(list(log.key), 'r')}, r.version)) AS twice "
+            f"FROM rows r LEFT JOIN newest n ON {same_key(log, 'r', 'n')} AND r.version = n.version GROUP BY ALL",
+            {"run": tx.run_id},
+        )
+        letters = _letters(tx, log, tables)
+    live = rows.filter(pl.col("live") > 0, pl.col("status").is_not_null()).sort("status")
+    by_status = live.group_by("retailer", "business_day", maintain_order=True).agg(
+        pl.struct("status", "live").alias("statuses")
+    )
+    by_status = by_status.with_columns(rows_by_status=pl.col("statuses").map_elements(_as_json, return_dtype=pl.String))
+    summed = rows.group_by("retailer", "business_day").agg(
+        pl.col("written_to").max(),
+        rows_live=pl.col("live").sum(),
+        rows_degraded=pl.col("degraded").sum(),
+        rows_twice=pl.col("twice").sum(),
+    )
+    on = list(PARTITION)
+    return (
+        asked.join(summed, on=on, how="left")
+        .join(by_status.drop("statuses"), on=on, how="left")
+        .join(letters, on=on, how="left")
+        .with_columns(pl.col("rows_live", "rows_degraded", "rows_twice", "rows_dead_lettered").fill_null(0))
+    )
+
+
+def answered(tx: Transaction, log: Contract, owed: Answers, asked: pl.DataFrame) -> pl.DataFrame:
+    """How a log answered the reports of some partitions.
+
+    Returns:
+        One line per partition asked for: retailer, business_day, reports, reports_in_time, down (rows that are no
+        answer), unanswered (reports without a row, and rows without a report).
+    """
+    tx.ensure(log, owed.asked)
+    key = list(log.key)
+    with _asking(tx, asked):
+        rows = tx.query(
+            f"WITH asked AS ({_live_keys(owed.asked)}), answers AS ({_live_keys(log)}) "
+            "SELECT coalesce(a.retailer, b.retailer) AS retailer, "
+            "coalesce(a.business_day, b.business_day) AS business_day, count(a.first_at) AS reports, "
+            "count(*) FILTER (a.first_at IS NOT NULL AND b.answered_at <= a.first_at + $within) AS reports_in_time, "
+            "count(*) FILTER (b.is_down) AS down, "
+            "count(*) FILTER (a.first_at IS NULL OR b.first_at IS NULL) AS unanswered "
+            f"FROM asked a FULL JOIN answers b ON {' AND '.join(f'a.{c} = b.{c}' for c in key)} GROUP BY ALL",
+            {"run": tx.run_id, "within": owed.within, "down": owed.down},
+        )
+    on = list(PARTITION)
+    return asked.join(rows, on=on, how="left").with_columns(
+        pl.col("reports", "reports_in_time", "down", "unanswered").fill_null(0)
+    )
+
+
+def sales_arrived(tx: Transaction, sales: Contract, asked: pl.DataFrame) -> pl.DataFrame:
+    """When the newest file of a partition's sales was received, and when its newest row was written.
+
+    Returns:
+        One line per partition that has sales: retailer, business_day, available_at, sales_written_at. UTC.
+    """
+    with _asking(tx, asked):
+        return tx.query(
+            "SELECT retailer, business_day, max(received_at) AS available_at, max(written_at) AS sales_written_at "
+            f"FROM {sales.name} SEMI JOIN {_ASKED} USING (retailer, business_day) WHERE run_id = $run GROUP BY ALL",
+            {"run": tx.run_id},
+        )
+
+
+@contextmanager
+def _asking(tx: Transaction, asked: pl.DataFrame) -> Iterator[None]:
+    tx.connection.register(_ASKED, asked.select(list(PARTITION)))
+    try:
+        yield
+    finally:
+        tx.connection.unregister(_ASKED)
+
+
+def _inside(alias: str = "") -> str:
+    """SQL condition that lets a scan skip what lies outside of the days asked for."""
+    day = f"{alias}business_day"
+    return f"run_id = $run AND {day} BETWEEN (SELECT min(business_day) FROM {_ASKED}) AND " + (
+        f"(SELECT max(business_day) FROM {_ASKED})"
+    )
+
+
+def _rows_of(log: Contract, status: str) -> str:
+    columns = dict.fromkeys([*PARTITION, *log.key, "version", "written_at", "is_retracted", "is_degraded"])
+    return (
+        f"SELECT {quoted(list(columns))}, {status} AS status FROM {log.name} "
+        f"SEMI JOIN {_ASKED} USING (retailer, business_day) WHERE {_inside()}"
+    )
+
+
+def _live_keys(log: Contract) -> str:
+    """SQL of live keys: when the key was first written, and first as an answer; whether it is none now."""
+    return (
+        f"SELECT {quoted(log.key)}, arg_max(retailer, version) AS retailer, "
+        "arg_max(business_day, version) AS business_day, min(written_at) AS first_at, "
+        "min(written_at) FILTER (NOT is_retracted AND NOT list_contains(degraded_reasons, $down)) AS answered_at, "
+        "arg_max(list_contains(degraded_reasons, $down), version) AS is_down "
+        f"FROM {log.name} SEMI JOIN {_ASKED} USING (retailer, business_day) WHERE {_inside()} "
+        f"GROUP BY {quoted(log.key)} HAVING NOT arg_max(is_retracted, version)"
+    )
+
+
+def _letters(tx: Transaction, log: Contract, tables: Collection[str]) -> pl.DataFrame:
+    found = tx.query(f"SELECT 1 FROM {log.name}_errors WHERE run_id IN ($run, $system) LIMIT 1", _spaces(tx))
+    if found.is_empty() and "decision" not in log.body:
+        return pl.DataFrame(schema={**PARTITION, "rows_dead_lettered": pl.Int64})
+    return tx.query(
+        f"SELECT retailer, {_DAY_OF_LETTER} AS business_day, count(*) AS rows_dead_lettered "
+        f"FROM ({letters_sql(tables, [log])}) WHERE state = '{OPEN}' GROUP BY ALL",
+        {"run_id": tx.run_id},
+    )
+
+
+def _spaces(tx: Transaction) -> dict[str, object]:
+    return {"run": tx.run_id, "system": SYSTEM_RUN}
+
+
+def _as_json(statuses: Sequence[dict[str, object]]) -> str:
+    return json.dumps({str(entry["status"]): entry["live"] for entry in statuses}, sort_keys=True)
