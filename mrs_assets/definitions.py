@@ -6,8 +6,10 @@ import warnings
 
 import dagster as dg
 
+from mrs_assets.alerts_asset import alerts_asset
 from mrs_assets.boundary.dry_run import for_run
 from mrs_assets.contracts.feeds import FEED_DECLARATIONS
+from mrs_assets.contracts.logs.alerts import DELIVERIES, SILENCES
 from mrs_assets.contracts.logs.arrivals import ARRIVALS
 from mrs_assets.contracts.logs.dead_letters import DEAD_LETTERS_RESOLVED
 from mrs_assets.contracts.logs.model_registry import MODEL_REGISTRY
@@ -16,7 +18,7 @@ from mrs_assets.contracts.settings import Settings, load_settings
 from mrs_assets.drill.job import drill_job
 from mrs_assets.feed_asset import feed_asset
 from mrs_assets.freshness_policies import with_freshness_policies
-from mrs_assets.graph import PUBLISHED, SERVICE_LEVELS, STAGES
+from mrs_assets.graph import BY_THE_CLOCK, STAGES
 from mrs_assets.log_asset import log_spec, stage_asset
 from mrs_assets.model_asset import baseline_model_asset
 from mrs_assets.partitions import build_partitions
@@ -26,6 +28,7 @@ from mrs_resources.warehouse import Warehouse
 from schedules.drill import drill_schedule
 from schedules.service_levels import service_levels_schedule
 from schedules.tick import tick_schedule
+from sensors.alerts import alerts_sensor
 from sensors.recovery import recovery_sensor
 from sensors.retail_feed import replay_sensor, retail_feed_sensor
 
@@ -43,14 +46,16 @@ def build_definitions(settings: Settings, warehouse: Warehouse | None = None) ->
     feeds = [feed_asset(feed, settings, partitions) for feed in FEED_DECLARATIONS.values()]
     stages = [stage_asset(stage, settings, partitions) for stage in STAGES]
     state = [finalised_asset(settings, partitions), hydrated_assets(settings), published_asset(settings)]
-    levels = service_levels_asset(settings)
+    watch = [service_levels_asset(settings), alerts_asset(settings)]
     books = [
         log_spec(ARRIVALS, partitions, description="Written by every feed's admission."),
         log_spec(DEAD_LETTERS_RESOLVED, None, description="Written by admission and by `mrs errors`."),
         log_spec(REPLAY_PLANS, None, description="Written by the planner before a replay and at its end."),
         log_spec(MODEL_REGISTRY, None, description="Written by training and approval."),
+        log_spec(DELIVERIES, None, description="Written around every attempt to deliver."),
+        log_spec(SILENCES, None, description="Written by `mrs alerts silence` and `unsilence`."),
     ]
-    graph = [*stages, *state, levels]
+    graph = [*stages, *state, *watch]
     replay_job = dg.define_asset_job(
         "replay", selection=dg.AssetSelection.assets(*graph), description="Series to publication, for a rectangle."
     )
@@ -64,10 +69,16 @@ def build_definitions(settings: Settings, warehouse: Warehouse | None = None) ->
     )
     levels_job = dg.define_asset_job(
         "service_levels",
-        selection=dg.AssetSelection.assets(*SERVICE_LEVELS, PUBLISHED),
-        description="Judges every objective, and publishes what changed.",
+        selection=dg.AssetSelection.assets(*BY_THE_CLOCK),
+        description="Judges every objective, notes alerts, and publishes what changed.",
     )
     drills = drill_job(settings, build_definitions)
+    sensors = [
+        retail_feed_sensor(settings, admission_job.name),
+        replay_sensor(settings, replay_job.name),
+        recovery_sensor(settings, replay_job.name),
+    ]
+    checks = [key for assets in (*feeds, *graph) for key in assets.check_keys]
     return dg.Definitions(
         assets=[*feeds, *with_freshness_policies(graph, settings), baseline_model_asset(settings), *books],
         jobs=[replay_job, admission_job, backfill_job, levels_job, drills],
@@ -76,11 +87,7 @@ def build_definitions(settings: Settings, warehouse: Warehouse | None = None) ->
             service_levels_schedule(levels_job.name),
             drill_schedule(settings, drills.name),
         ],
-        sensors=[
-            retail_feed_sensor(settings, admission_job.name),
-            replay_sensor(settings, replay_job.name),
-            recovery_sensor(settings, replay_job.name),
-        ],
+        sensors=[*sensors, alerts_sensor(settings, checks, [sensor.name for sensor in sensors])],
         resources={"warehouse": _of_run(warehouse or Warehouse(settings.home))},
         executor=dg.in_process_executor,
     )

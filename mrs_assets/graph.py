@@ -9,6 +9,7 @@ from mrs_assets.clustering.stage import CLUSTERING_STAGE
 from mrs_assets.cohorting.stage import COHORTING_STAGE
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.feeds import FEED_DECLARATIONS
+from mrs_assets.contracts.logs.alerts import ALERTS
 from mrs_assets.contracts.logs.catalogue import LOGS
 from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.logs.model_registry import MODEL_REGISTRY
@@ -38,6 +39,9 @@ PUBLISHED = "published_snapshot"
 SERVICE_LEVELS = (SLO.name, SLO_RESULTS.name)
 """Judged in every run that ends a plan, before its state is published, and by the clock."""
 
+BY_THE_CLOCK = (*SERVICE_LEVELS, ALERTS.name, PUBLISHED)
+"""What is looked at when nothing else happens: levels are judged, alerts noted, and what changed is published."""
+
 MEASURED: tuple[Contract, ...] = tuple(
     log for log in LOGS if log.stage not in ("operations", "rereview") and log is not MODEL_REGISTRY
 )
@@ -46,7 +50,7 @@ MEASURED: tuple[Contract, ...] = tuple(
 CLOSING = Closing(
     finalisation=FINALISED,
     finalisation_reasons=frozenset({EDITS_DOWN}),
-    state=(MINORITY_EVENTS.name, MINORITY_REPORTS.name, *SERVICE_LEVELS, PUBLISHED),
+    state=(MINORITY_EVENTS.name, MINORITY_REPORTS.name, *BY_THE_CLOCK),
 )
 """What comes after the stages."""
 

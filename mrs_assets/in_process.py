@@ -50,6 +50,7 @@ class GraphRunner:
 
     Attributes:
         warehouse: where their rows go.
+        checks: every check of the graph.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class GraphRunner:
         self._settings = settings
         self._instance = instance
         self._job = definitions.resolve_implicit_global_asset_job_def()
+        self.checks = sorted(self._job.asset_layer.asset_graph.asset_check_keys, key=str)
 
     def run(self, assets: Sequence[str], tags: Mapping[str, str]) -> Ran:
         """Materialise some assets; a failure is in the result."""

@@ -14,7 +14,7 @@ from pydantic_core import PydanticUndefined
 
 from mrs_assets.boundary.failure_modes import FEED_MODES, STAGE_MODES, WANT_MODES
 from mrs_assets.cli.app import app
-from mrs_assets.contracts import resilience
+from mrs_assets.contracts import alerting, resilience
 from mrs_assets.contracts import settings as declared
 from mrs_assets.contracts.columns import SQL_TYPES
 from mrs_assets.contracts.contract import Contract
@@ -44,6 +44,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[breakers]": resilience.Breakers,
     "[recovery]": resilience.Recovery,
     "[replays]": resilience.Replays,
+    "[alerts]": alerting.Alerting,
+    "[alerts.channels.<name>]": alerting.Channel,
     "[slo]": ServiceLevels,
     "[[faults]]": resilience.Fault,
 }

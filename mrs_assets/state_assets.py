@@ -13,6 +13,7 @@ from mrs_assets.boundary.certifying import certify
 from mrs_assets.boundary.computing import NOTHING_WRITTEN
 from mrs_assets.boundary.faults import asked_at, strike
 from mrs_assets.contracts.errors import StageFailed
+from mrs_assets.contracts.logs.alerts import ALERTS
 from mrs_assets.contracts.logs.attributed import ATTRIBUTED
 from mrs_assets.contracts.logs.clustered import CLUSTERED
 from mrs_assets.contracts.logs.cohorted import COHORTED
@@ -168,6 +169,7 @@ def published_asset(settings: Settings) -> dg.AssetsDefinition:
             MINORITY_REPORTS.name,
             MINORITY_EVENTS.name,
             *SERVICE_LEVELS,
+            ALERTS.name,
             dg.AssetDep(SALES_TIMESERIES.name, partition_mapping=dg.AllPartitionMapping()),
         ],
         group_name="hydration",

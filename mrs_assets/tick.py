@@ -10,12 +10,13 @@ import dagster as dg
 
 from mrs_assets.contracts.feeds import FEED_LOGS
 from mrs_assets.contracts.settings import Settings
-from mrs_assets.graph import CLOSING, PUBLISHED, SERVICE_LEVELS, STAGES, feed_logs
+from mrs_assets.graph import BY_THE_CLOCK, CLOSING, STAGES, feed_logs
 from mrs_assets.in_process import GraphRunner, Ran, listed
 from mrs_assets.planning.intake import AdmissionRequest, admission_requests, announce, replay_plans
 from mrs_assets.planning.plan import Plan
 from mrs_assets.planning.recovery import recovery
 from mrs_assets.planning.run_tags import admission_tags
+from mrs_assets.watch.look import look_after_alerts
 from mrs_resources.warehouse import Warehouse
 
 Told = Callable[[str], None]
@@ -55,13 +56,19 @@ class Ticker:
     ) -> None:
         self.warehouse = warehouse
         self._settings = settings
+        self._instance = instance
         self._runner = GraphRunner(definitions, warehouse, settings, instance)
 
     def tick(self, tell: Told) -> TickResult:
-        """Admit what arrived, replay what it touches, mend what can be mended, publish.
+        """Admit what arrived, replay what it touches, mend what can be mended, publish, deliver alerts.
 
         What fails is reported in the result; the next tick takes it up again.
         """
+        result = self._work(tell)
+        self._look_after_alerts(tell)
+        return result
+
+    def _work(self, tell: Told) -> TickResult:
         result = TickResult()
         for request in admission_requests(self.warehouse, self._settings):
             tell(_admission_in_words(request))
@@ -77,8 +84,16 @@ class Ticker:
         # Files that changed no fact have accounts to publish; a process that died may have left all but that done.
         unpublished = result.admitted or (not plans and not mended.plans and not self.warehouse.publisher.is_current())
         if not result.plans:
-            self._run(CLOSING.state if unpublished else (*SERVICE_LEVELS, PUBLISHED), {}, result)
+            self._run(CLOSING.state if unpublished else BY_THE_CLOCK, {}, result)
         return result
+
+    def _look_after_alerts(self, tell: Told) -> None:
+        done = look_after_alerts(
+            self._instance, self.warehouse, self._settings, by="mrs tick", checks=self._runner.checks, write=tell
+        )
+        failed = [f"{channel} ({outcome})" for channel, outcome in sorted(done) if outcome != "sent"]
+        if failed:
+            tell(f"alerts not delivered over {', '.join(failed)}; `mrs alerts` shows them")
 
     def _carry_out(self, plans: Sequence[Plan], result: TickResult, tell: Told) -> None:
         for plan in plans:

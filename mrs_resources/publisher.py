@@ -20,6 +20,7 @@ from pathlib import Path
 
 import duckdb
 
+from mrs_assets.contracts.logs.alerts import DELIVERIES
 from mrs_assets.contracts.logs.catalogue import LOGS
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.views import VIEWS
@@ -44,7 +45,8 @@ class Published:
     Attributes:
         directory: the snapshot, relative to the home directory.
         run_id: namespace that the views show.
-        known_at: `written_at` of the newest row in the warehouse. UTC, ISO 8601.
+        known_at: `written_at` of the newest row in the warehouse, deliveries of alerts left out: telling of a state is
+            no other state. UTC, ISO 8601.
         hydrated_to: `written_at` up to which the views reflect the logs. UTC, ISO 8601.
         fingerprint: equal for equal states.
         series_files_written: months of series written anew; the rest is shared with the snapshot before.
@@ -212,7 +214,9 @@ def _state(connection: duckdb.DuckDBPyConnection) -> Published | None:
         tables = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
         if STATE_TABLE not in tables:
             return None
-        newest = connection.execute("SELECT max(written_to) FROM append_batches").fetchone()
+        newest = connection.execute(
+            "SELECT max(written_to) FROM append_batches WHERE log_name <> ?", [DELIVERIES.name]
+        ).fetchone()
         views = connection.execute(f"SELECT * FROM {STATE_TABLE} ORDER BY ALL").fetchall()
     known_at = newest[0] if newest and newest[0] is not None else datetime.min.replace(tzinfo=UTC)
     hydrated_to = min(view[3] for view in views)

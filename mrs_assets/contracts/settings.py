@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from mrs_assets.contracts.alerting import Alerting
 from mrs_assets.contracts.errors import SettingsMistake
 from mrs_assets.contracts.feeds import CONTEXT_FEEDS, FEED_DECLARATIONS
 from mrs_assets.contracts.resilience import Breakers, Environment, Fault, Isolation, Recovery, Replays, Retries
@@ -192,6 +193,7 @@ class Settings(Section):
     breakers: Breakers = Breakers()
     recovery: Recovery = Recovery()
     replays: Replays = Replays()
+    alerts: Alerting = Alerting()
     slo: ServiceLevels = ServiceLevels()
     faults: tuple[Fault, ...] = ()
 

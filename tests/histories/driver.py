@@ -26,7 +26,7 @@ from mrs_assets.planning.ledger import finish, replay_of
 from mrs_assets.planning.run_tags import PLAN_TAG
 from mrs_assets.planning.supersession import unmark
 from mrs_assets.service_levels.run import look
-from mrs_assets.tick import Ticker, TickResult
+from mrs_assets.tick import Ticker, TickResult, Told
 from mrs_resources.hydrator import Hydrator
 from mrs_resources.isolation import WORKER
 from mrs_resources.kernel import Provenance
@@ -119,6 +119,9 @@ class DirectTicker(Ticker):
         self.warehouse = warehouse
         self._settings = settings
         self._runner = DirectRunner(warehouse, settings, came)
+
+    def _look_after_alerts(self, tell: Told) -> None:
+        """Nothing: there is no instance to look at, and nobody to tell."""
 
 
 class Home:

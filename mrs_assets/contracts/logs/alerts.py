@@ -6,7 +6,7 @@ from mrs_assets.contracts.contract import Contract, Rows
 ALERT_KINDS = ("operational", "business")
 ALERT_STATES = ("open", "updated", "resolved")
 ALERT_SEVERITIES = ("info", "warn", "error", "page")
-DELIVERY_OUTCOMES = ("sent", "failed", "given_up")
+DELIVERY_OUTCOMES = ("sending", "sent", "failed", "given_up")
 
 
 class Alert(Rows):
@@ -27,8 +27,12 @@ class Alert(Rows):
     regions: Texts = required(description="Regions of the stores that it concerns, sorted.")
     categories: Texts = required(description="Categories of causes that it concerns, sorted.")
     members: Texts = required(description="What is grouped in it: objectives, breakers, runs, reports; sorted.")
+    size: float = required(ge=0, description="How large it is: the money of an event, otherwise the number of members.")
+    conclusion: str = optional(description="What is believed of it, such as an event's cause; NULL: it has none.")
     parent_id: str = optional(description="Open alert that explains this one, which therefore is not delivered.")
     link: str = optional(description="Where to look: an address of the UI.")
+    tells: bool = required(description="Whether people are told of this change; otherwise it is only kept.")
+    cleared_at: Instant = optional(description="Since when what it is about is gone; NULL: it is there. UTC.")
     opened_at: Instant = required(description="When it opened. UTC.")
     noted_at: Instant = required(description="When this change was noted. UTC.")
 
@@ -41,7 +45,11 @@ class Delivery(Rows):
     alert_id: str = name(description="The alert.")
     change: Count = required(ge=1, description="The newest change that it tells of.")
     channel: str = name(description="Name of the channel in the settings.")
-    outcome: str = required(isin=list(DELIVERY_OUTCOMES), description=f"One of {', '.join(DELIVERY_OUTCOMES)}.")
+    outcome: str = required(
+        isin=list(DELIVERY_OUTCOMES),
+        description="`sending`: begun, and nobody knows yet; `sent`, `failed`, `given_up`.",
+    )
+    message_id: str = name(description="The message that it went out with; a digest tells of several alerts.")
     detail: str = optional(description="Why it failed. Holds no secret.")
     attempted_at: Instant = required(description="When. UTC.")
     retry_at: Instant = optional(description="When to try again; NULL: not again. UTC.")
@@ -52,6 +60,7 @@ class Silence(Rows):
 
     silence_id: str = name(description="Identity of the silence.")
     fingerprint: str = name(description="Pattern of the fingerprints, with `*`.")
+    since: Instant = required(description="When it begins. UTC.")
     until: Instant = required(description="When it ends. UTC.")
     actor: str = name(description="Who asked for it.")
     reason: str = required(description="Why, in words.")

@@ -1,0 +1,1 @@
+"""Watching: reads what alerting judges, keeps what it concludes, and has it delivered."""
