@@ -21,6 +21,7 @@ from mrs_assets.health.logs_sql import HEALTH_DEGRADED
 from mrs_assets.health.metrics import exposition
 from mrs_assets.health.reading import Health, published_health
 from mrs_assets.health.state import all_retailers, limit_in_words, state_of, worries
+from mrs_resources import heartbeat
 from mrs_resources.clock import utc_now
 from mrs_resources.publisher import Publisher
 
@@ -65,6 +66,7 @@ def health(
         else []
     )
     found += worries(known, settings.slo.dead_letter_share)
+    found += heartbeat.worries(settings.home, known.now, settings.alerts)
     for worry in found:
         say(f"[yellow]{escape(worry)}[/yellow]")
     if check and found:

@@ -44,13 +44,13 @@ def _alerts(tables: Collection[str]) -> str:
     )
     tried = (
         f"SELECT alert_id, channel, max(change) FILTER (outcome = 'sent') AS told, "
-        "max(change) FILTER (outcome <> 'sent') AS untold, "
-        "arg_max(detail, (change, attempt)) FILTER (outcome <> 'sent') AS detail "
+        "max(change) FILTER (outcome IN ('failed', 'given_up')) AS untold, "
+        "arg_max(detail, (change, attempt)) FILTER (outcome IN ('failed', 'given_up')) AS detail "
         f"FROM ({true_rows(DELIVERIES, tables)}) GROUP BY alert_id, channel"
     )
     untold = (
         "SELECT alert_id, list(channel ORDER BY channel) AS undelivered_to, arg_min(detail, channel) AS delivery_error "
-        f"FROM ({tried}) WHERE told IS NULL OR untold > told GROUP BY alert_id"
+        f"FROM ({tried}) WHERE untold > coalesce(told, 0) GROUP BY alert_id"
     )
     return (
         f"SELECT a.*, coalesce(u.undelivered_to, []) AS undelivered_to, u.delivery_error FROM ({newest}) a "
