@@ -15,9 +15,9 @@ from mrs_assets.contracts.logs.replays import REPLAY_PLANS
 from mrs_assets.contracts.settings import Settings, load_settings
 from mrs_assets.drill.job import drill_job
 from mrs_assets.feed_asset import feed_asset
-from mrs_assets.graph import STAGES
+from mrs_assets.graph import STAGES, TRAINABLES
 from mrs_assets.log_asset import log_spec, stage_asset
-from mrs_assets.model_asset import baseline_model_asset
+from mrs_assets.model_asset import model_asset
 from mrs_assets.partitions import build_partitions
 from mrs_assets.state_assets import finalised_asset, hydrated_assets, published_asset
 from mrs_resources.warehouse import Warehouse
@@ -60,7 +60,7 @@ def build_definitions(settings: Settings, warehouse: Warehouse | None = None) ->
     )
     drills = drill_job(settings, build_definitions)
     return dg.Definitions(
-        assets=[*feeds, *graph, baseline_model_asset(settings), *books],
+        assets=[*feeds, *graph, *(model_asset(trainable, settings) for trainable in TRAINABLES), *books],
         jobs=[replay_job, admission_job, backfill_job, drills],
         schedules=[tick_schedule(settings, backfill_job.name), drill_schedule(settings, drills.name)],
         sensors=[

@@ -1,8 +1,9 @@
-"""The graph in order: which feeds, which stages, and what ends a run. Declared here and nowhere else."""
+"""The graph in order: feeds, stages, models that are learnt, and what ends a run. Declared here and nowhere else."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from mrs_assets.attribution.stage import ATTRIBUTION_STAGE
 from mrs_assets.clustering.stage import CLUSTERING_STAGE
@@ -10,10 +11,12 @@ from mrs_assets.cohorting.stage import COHORTING_STAGE
 from mrs_assets.contracts.feeds import FEED_DECLARATIONS
 from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.stage import Stage
+from mrs_assets.contracts.trainable import Trainable
 from mrs_assets.contracts.views import MINORITY_EVENTS, MINORITY_REPORTS
 from mrs_assets.detection.baseline_stage import BASELINE_STAGE
 from mrs_assets.detection.classifier_stage import CLASSIFIER_STAGE
 from mrs_assets.detection.stage import DETECTION_STAGE
+from mrs_assets.detection.trainables import BASELINE_MODEL
 from mrs_assets.finalisation.asset_body import EDITS_DOWN
 from mrs_assets.planning.plan import Closing
 from mrs_assets.series.stage import SERIES_STAGE
@@ -29,6 +32,9 @@ STAGES: tuple[Stage, ...] = (
 )
 """Declared stages; each reads only what earlier ones and the feeds write."""
 
+TRAINABLES: tuple[Trainable, ...] = (BASELINE_MODEL,)
+"""Models that are learnt; each builds only on earlier ones."""
+
 PUBLISHED = "published_snapshot"
 
 CLOSING = Closing(
@@ -42,3 +48,9 @@ CLOSING = Closing(
 def feed_logs(feeds: Iterable[str]) -> tuple[str, ...]:
     """Logs that files of the feeds are written to, sorted."""
     return tuple(sorted({t.contract.name for feed in feeds for t in FEED_DECLARATIONS[feed].targets}))
+
+
+def loaders() -> dict[str, Callable[[bytes], Any]]:
+    """Model → what the stages load its artefacts with."""
+    wants = [want for stage in STAGES for want in stage.wants.values()]
+    return {want.model: want.load for want in wants if want.model is not None and want.load is not None}

@@ -1,0 +1,161 @@
+"""Running a declared trainable: read its lessons at one instant, learn, keep the artefact, register the version.
+
+Knows the warehouse and the models, not the orchestrator: `model_asset` wraps it for Dagster.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+from mrs_assets.contracts.contract import Contract
+from mrs_assets.contracts.errors import UserMistake
+from mrs_assets.contracts.scope import Scope
+from mrs_assets.contracts.settings import Settings
+from mrs_assets.contracts.stage import Model
+from mrs_assets.contracts.trainable import Lessons, Trainable
+from mrs_assets.drift.inputs import inputs_of
+from mrs_resources.kernel import Provenance
+from mrs_resources.log_store import EVER, Transaction
+from mrs_resources.model_registry import approve, register
+from mrs_resources.model_store import ModelStore, active_model
+from mrs_resources.warehouse import Warehouse
+
+LESSON_ROWS = 4_000_000
+"""Rows of one log that are learnt from at most; of more, whole stores are drawn, and of one store the newest days."""
+
+EVERY_STORE = "*"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One training.
+
+    Attributes:
+        version: the version's name in the registry.
+        metrics: figures measured on rows that the model had not seen.
+        built_on: model → version in force that it learnt with.
+        drawn: where not everything was learnt from, what was; None otherwise.
+    """
+
+    version: str
+    metrics: Mapping[str, float]
+    built_on: Mapping[str, str]
+    drawn: str | None
+
+
+def train(
+    warehouse: Warehouse,
+    settings: Settings,
+    trainable: Trainable,
+    provenance: Provenance,
+    *,
+    last_day: date | None = None,
+    approved_by: str = "",
+) -> Trained:
+    """Learn a new version and register it. The warehouse is free while it learns.
+
+    Args:
+        warehouse: logs, models and registry.
+        settings: everything configured.
+        trainable: what to learn.
+        provenance: who trains.
+        last_day: newest business day to learn from; the newest known when absent.
+        approved_by: who puts the new version in force; nobody when empty.
+
+    Raises:
+        UserMistake: there is too little to learn from.
+    """
+    with warehouse.store.transaction() as tx:
+        lessons, drawn = read_lessons(tx, trainable, settings, warehouse.models, last_day or EVER.last_day)
+        today = tx.now.date()
+    if all(frame.is_empty() for frame in lessons.frames.values()):
+        raise UserMistake(
+            f"There is nothing to learn {trainable.name} from.", remedy="Run `mrs tick` with sales in the inbox first."
+        )
+    learnt = trainable.learn(lessons)
+    if not warehouse.keeps:
+        return Trained("nothing was kept", learnt.metrics, {}, drawn)
+    artefact_hash = warehouse.models.save(learnt.artefact)
+    days = next(iter(lessons.frames.values()))["business_day"]
+    version = artefact_hash[:12]
+    frames = {contract.name: lessons[name] for name, contract in trainable.reads.items()}
+    row = {
+        "retailer": "*",
+        "business_day": days.max() or today,
+        "model_name": trainable.name,
+        "model_version_id": version,
+        "trained_on_from": days.min() or today,
+        "trained_on_to": days.max() or today,
+        "metrics": json.dumps(dict(learnt.metrics), sort_keys=True),
+        "artefact_hash": artefact_hash,
+        "inputs": json.dumps(inputs_of(frames), sort_keys=True),
+    }
+    with warehouse.store.transaction() as tx:
+        register(tx, row, provenance)
+        if approved_by:
+            approve(tx, trainable.name, version, approved_by, provenance)
+    built_on = {name: model.version for name, model in lessons.models.items()}
+    return Trained(version, learnt.metrics, built_on, drawn)
+
+
+def read_lessons(
+    tx: Transaction, trainable: Trainable, settings: Settings, models: ModelStore, last_day: date
+) -> tuple[Lessons, str | None]:
+    """Live rows of what a trainable learns from, no more than memory holds, and the models that it builds on.
+
+    Args:
+        tx: the open transaction.
+        trainable: what is learnt.
+        settings: everything configured.
+        models: artefacts.
+        last_day: newest business day to read.
+
+    Returns:
+        The lessons, and what was drawn, in words, where it was not everything.
+
+    Raises:
+        ArtefactMissing: a model in force that it builds on cannot be read.
+    """
+    scope, drawn = _drawn(tx, trainable, replace(EVER, last_day=last_day))
+    frames = {name: tx.live(contract, scope) for name, contract in trainable.reads.items()}
+    in_force = {name: active_model(tx, name) for name in trainable.builds_on}
+    loaded = {
+        name: Model(str(row["model_version_id"]), trainable.builds_on[name](models.read(str(row["artefact_hash"]))))
+        for name, row in in_force.items()
+        if row is not None
+    }
+    return Lessons(settings, frames, loaded), drawn
+
+
+def _drawn(tx: Transaction, trainable: Trainable, scope: Scope) -> tuple[Scope, str | None]:
+    """Stores in the order of a hash of their names, as many as are held at once; the draw is the same every time."""
+    sizes = {contract: tx.rows_per_store(contract, scope) for contract in trainable.reads.values()}
+    largest = max(sizes, key=lambda contract: sum(rows for _, rows in sizes[contract]), default=None)
+    if largest is None or sum(rows for _, rows in sizes[largest]) <= LESSON_ROWS:
+        return scope, None
+    chosen: list[str] = []
+    total = 0
+    for store, rows in sorted(sizes[largest], key=lambda size: hashlib.sha256(size[0].encode()).hexdigest()):
+        if not chosen or total + rows <= LESSON_ROWS:
+            chosen.append(store)
+            total += rows
+    told = f"{len(chosen)} of {len(sizes[largest])} stores"
+    scope = replace(scope, stores=(*sorted(chosen), EVERY_STORE))
+    if total <= LESSON_ROWS:
+        return scope, told
+    first, last = _span(tx, largest, scope)
+    days = max(1, (last - first).days * LESSON_ROWS // total)
+    return replace(scope, first_day=last - timedelta(days=days)), f"the newest {days} days of {told}"
+
+
+def _span(tx: Transaction, contract: Contract, scope: Scope) -> tuple[date, date]:
+    rows = tx.query(
+        f"SELECT min(business_day) AS first, max(business_day) AS last FROM {contract.name} "
+        "WHERE run_id = $run AND business_day <= $last AND store_id IN (SELECT unnest($stores))",
+        {"run": tx.run_id, "last": scope.last_day, "stores": list(scope.stores or ())},
+    )
+    return rows.row(0)
