@@ -154,11 +154,9 @@ def test_nobody_decides_nothing(what: str, tmp_path: Path) -> None:
     store = store_with(tmp_path, "one", "two")
     decide(store, "approve", "one")
     decide(store, "approve", "two")
+    version = ["one"] if what == "approve" else []
     with pytest.raises(UserMistake, match="Somebody has to decide"), store.transaction() as tx:
-        if what == "approve":
-            registry.approve(tx, MODEL, "one", " ", BY)
-        else:
-            getattr(registry, what)(tx, MODEL, "", BY)
+        getattr(registry, what)(tx, MODEL, *version, " ", BY)
     assert in_force(store) == "two"
 
 
@@ -181,8 +179,8 @@ def test_any_sequence_of_decisions_comes_to_what_a_list_of_versions_comes_to(dec
         current: str | None = None
         for decision in decisions:
             what, _, version = decision.partition(" ")
-            refused = (what == "rollback" and (current is None or len(path) < 2)) or (what == "withdraw" and not current)
-            if refused:
+            refused = {"rollback": current is None or len(path) < 2, "withdraw": current is None}
+            if refused.get(what):
                 with pytest.raises(UserMistake):
                     decide(store, what, version)
                 continue

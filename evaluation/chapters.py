@@ -1,0 +1,28 @@
+"""The chapters of the report in order: which modules measure, and how one is asked."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+
+from evaluation.section import Section
+
+Measure = Callable[..., Sequence[Section]]
+"""`(seed: int, *, quick: bool)` → the chapter's sections."""
+
+CHAPTERS = {
+    "detection": "evaluation.detection",
+    "clusters": "evaluation.clusters",
+    "causes": "evaluation.causes",
+    "natural": "evaluation.natural",
+}
+"""Name → module whose `measure` is asked."""
+
+APART = {"peers": "evaluation.peers"}
+"""Chapters that are written only when they are asked for: what they need is not installed everywhere."""
+
+
+def measure_of(name: str) -> Measure:
+    """What measures a chapter, loaded when it is wanted."""
+    measure: Measure = importlib.import_module({**CHAPTERS, **APART}[name]).measure
+    return measure
