@@ -86,8 +86,10 @@ def test_figures_say_what_they_belong_to(tmp_path: Path) -> None:
         (0.499, False, "reach met"),
         (0.1, False, "not met"),
         (float("nan"), False, "not measured"),
-    ]
-    + [(0.5, True, "not met"), (0.4, True, "reach met"), (0.3, True, "aim met")],
+        (0.5, True, "not met"),
+        (0.4, True, "reach met"),
+        (0.3, True, "aim met"),
+    ],
 )
 def test_a_limit_itself_is_met(measured: float, lower: bool, said: str) -> None:
     reach, aim = (0.4, 0.3) if lower else (0.4, 0.5)
