@@ -16,7 +16,7 @@ from mrs_assets.contracts.views import MINORITY_EVENTS, MINORITY_REPORTS
 from mrs_assets.detection.baseline_stage import BASELINE_STAGE
 from mrs_assets.detection.classifier_stage import CLASSIFIER_STAGE
 from mrs_assets.detection.stage import DETECTION_STAGE
-from mrs_assets.detection.trainables import BASELINE_MODEL
+from mrs_assets.detection.training import BASELINE_MODEL
 from mrs_assets.finalisation.asset_body import EDITS_DOWN
 from mrs_assets.planning.plan import Closing
 from mrs_assets.series.stage import SERIES_STAGE
