@@ -13,6 +13,7 @@ from mrs_assets.contracts.logs.dead_letters import DEAD_LETTERS_RESOLVED
 from mrs_assets.contracts.logs.model_registry import MODEL_REGISTRY
 from mrs_assets.contracts.logs.replays import REPLAY_PLANS
 from mrs_assets.contracts.settings import Settings, load_settings
+from mrs_assets.drift.checks import drift_checks
 from mrs_assets.drill.job import drill_job
 from mrs_assets.feed_asset import feed_asset
 from mrs_assets.graph import STAGES, TRAINABLES
@@ -21,6 +22,7 @@ from mrs_assets.model_asset import model_asset
 from mrs_assets.partitions import build_partitions
 from mrs_assets.state_assets import finalised_asset, hydrated_assets, published_asset
 from mrs_resources.warehouse import Warehouse
+from schedules.drift import drift_schedule
 from schedules.drill import drill_schedule
 from schedules.tick import tick_schedule
 from sensors.recovery import recovery_sensor
@@ -58,11 +60,20 @@ def build_definitions(settings: Settings, warehouse: Warehouse | None = None) ->
         selection=dg.AssetSelection.assets(*feeds, *graph),
         description="Admission to publication, for a rectangle chosen by hand.",
     )
+    drift = [drift_checks(model, STAGES, settings) for model in TRAINABLES]
+    drift_job = dg.define_asset_job(
+        "drift", selection=dg.AssetSelection.checks(*drift), description="Whether the world is what the models learnt."
+    )
     drills = drill_job(settings, build_definitions)
     return dg.Definitions(
-        assets=[*feeds, *graph, *(model_asset(trainable, settings) for trainable in TRAINABLES), *books],
-        jobs=[replay_job, admission_job, backfill_job, drills],
-        schedules=[tick_schedule(settings, backfill_job.name), drill_schedule(settings, drills.name)],
+        assets=[*feeds, *graph, *(model_asset(model, settings) for model in TRAINABLES), *books],
+        asset_checks=drift,
+        jobs=[replay_job, admission_job, backfill_job, drift_job, drills],
+        schedules=[
+            tick_schedule(settings, backfill_job.name),
+            drift_schedule(drift_job.name),
+            drill_schedule(settings, drills.name),
+        ],
         sensors=[
             retail_feed_sensor(settings, admission_job.name),
             replay_sensor(settings, replay_job.name),

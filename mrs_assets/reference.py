@@ -40,6 +40,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[breakers]": resilience.Breakers,
     "[recovery]": resilience.Recovery,
     "[replays]": resilience.Replays,
+    "[drift]": resilience.Drift,
     "[[faults]]": resilience.Fault,
 }
 

@@ -5,19 +5,17 @@ Knows the warehouse and the models, not the orchestrator: `model_asset` wraps it
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 
-from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.errors import UserMistake
-from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.stage import Model
 from mrs_assets.contracts.trainable import Lessons, Trainable
 from mrs_assets.drift.inputs import inputs_of
+from mrs_resources.drawing import draw
 from mrs_resources.kernel import Provenance
 from mrs_resources.log_store import EVER, Transaction
 from mrs_resources.model_registry import approve, register
@@ -25,9 +23,7 @@ from mrs_resources.model_store import ModelStore, active_model
 from mrs_resources.warehouse import Warehouse
 
 LESSON_ROWS = 4_000_000
-"""Rows of one log that are learnt from at most; of more, whole stores are drawn, and of one store the newest days."""
-
-EVERY_STORE = "*"
+"""Rows of one log that are learnt from at most; of more, some are drawn."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +116,7 @@ def read_lessons(
     Raises:
         ArtefactMissing: a model in force that it builds on cannot be read.
     """
-    scope, drawn = _drawn(tx, trainable, replace(EVER, last_day=last_day))
+    scope, drawn = draw(tx, trainable.reads.values(), replace(EVER, last_day=last_day), LESSON_ROWS)
     frames = {name: tx.live(contract, scope) for name, contract in trainable.reads.items()}
     in_force = {name: active_model(tx, name) for name in trainable.builds_on}
     loaded = {
@@ -129,33 +125,3 @@ def read_lessons(
         if row is not None
     }
     return Lessons(settings, frames, loaded), drawn
-
-
-def _drawn(tx: Transaction, trainable: Trainable, scope: Scope) -> tuple[Scope, str | None]:
-    """Stores in the order of a hash of their names, as many as are held at once; the draw is the same every time."""
-    sizes = {contract: tx.rows_per_store(contract, scope) for contract in trainable.reads.values()}
-    largest = max(sizes, key=lambda contract: sum(rows for _, rows in sizes[contract]), default=None)
-    if largest is None or sum(rows for _, rows in sizes[largest]) <= LESSON_ROWS:
-        return scope, None
-    chosen: list[str] = []
-    total = 0
-    for store, rows in sorted(sizes[largest], key=lambda size: hashlib.sha256(size[0].encode()).hexdigest()):
-        if not chosen or total + rows <= LESSON_ROWS:
-            chosen.append(store)
-            total += rows
-    told = f"{len(chosen)} of {len(sizes[largest])} stores"
-    scope = replace(scope, stores=(*sorted(chosen), EVERY_STORE))
-    if total <= LESSON_ROWS:
-        return scope, told
-    first, last = _span(tx, largest, scope)
-    days = max(1, (last - first).days * LESSON_ROWS // total)
-    return replace(scope, first_day=last - timedelta(days=days)), f"the newest {days} days of {told}"
-
-
-def _span(tx: Transaction, contract: Contract, scope: Scope) -> tuple[date, date]:
-    rows = tx.query(
-        f"SELECT min(business_day) AS first, max(business_day) AS last FROM {contract.name} "
-        "WHERE run_id = $run AND business_day <= $last AND store_id IN (SELECT unnest($stores))",
-        {"run": tx.run_id, "last": scope.last_day, "stores": list(scope.stores or ())},
-    )
-    return rows.row(0)

@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Annotated
 
 import dagster as dg
@@ -118,6 +119,25 @@ def show_model(name: Name, version: Version, form: Form = Format.table) -> None:
     }
     told = [{"fact": fact, "value": None if value is None else str(value)} for fact, value in facts.items()]
     print_rows(pl.DataFrame(told), form)
+
+
+@models_app.command()
+def drift(
+    check: Annotated[bool, typer.Option("--check", help="Exit code 1 where something moved too far.")] = False,
+    form: Form = Format.table,
+) -> None:
+    """Hold the newest days against what the versions in force learnt: inputs, bias, calibration, what is unknown."""
+    from mrs_assets.drift.monitor import readings  # noqa: PLC0415 - loads the model libraries
+    from mrs_assets.graph import STAGES, TRAINABLES  # noqa: PLC0415
+
+    settings, warehouse = open_settings()
+    with warehouse.store.transaction() as tx:
+        found = [(model.name, reading) for model in TRAINABLES for reading in readings(tx, settings, model, STAGES)]
+    schema = {"model": pl.String, "check": pl.String, "retailer": pl.String, "what": pl.String, "value": pl.Float64}
+    rows = [{"model": model, **asdict(reading), "moved": reading.exceeds} for model, reading in found]
+    print_rows(pl.DataFrame(rows, {**schema, "limit": pl.Float64, "rows": pl.Int64, "moved": pl.Boolean}), form)
+    if check and any(reading.exceeds for _, reading in found):
+        sys.exit(1)
 
 
 def train_models(

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from mrs_assets.contracts.errors import SettingsMistake
 from mrs_assets.contracts.feeds import CONTEXT_FEEDS, FEED_DECLARATIONS
-from mrs_assets.contracts.resilience import Breakers, Environment, Fault, Isolation, Recovery, Replays, Retries
+from mrs_assets.contracts.resilience import Breakers, Drift, Environment, Fault, Isolation, Recovery, Replays, Retries
 from mrs_assets.contracts.section import Section
 from mrs_assets.contracts.sources import DARK_AFTER_HOURS, Source, weights_fingerprint
 
@@ -191,6 +191,7 @@ class Settings(Section):
     breakers: Breakers = Breakers()
     recovery: Recovery = Recovery()
     replays: Replays = Replays()
+    drift: Drift = Drift()
     faults: tuple[Fault, ...] = ()
 
     @model_validator(mode="after")

@@ -37,35 +37,45 @@ MAIN_INPUTS = (
     ),
 )
 
+LOGS_OF_INPUTS = frozenset(told.contract for told in MAIN_INPUTS)
+
 
 def inputs_of(frames: Mapping[str, pl.DataFrame]) -> dict[str, dict[str, object]]:
-    """Distribution of every main input of the logs that are there, by name; ready for JSON.
+    """Distribution of every main input of the logs that are there, by retailer and name; ready for JSON.
 
     Args:
         frames: log name → rows.
     """
-    return {name: asdict(distribution(values)) for name, values in _values(frames)}
+    told: dict[str, dict[str, object]] = {}
+    for retailer, name, values in _values(frames):
+        told.setdefault(retailer, {})[name] = asdict(distribution(values))
+    return told
 
 
-def stability(reference: Mapping[str, Mapping[str, Any]], frames: Mapping[str, pl.DataFrame]) -> dict[str, float]:
-    """Population stability index of each main input that a reference and the rows tell of.
+def stability(
+    reference: Mapping[str, Mapping[str, Any]], frames: Mapping[str, pl.DataFrame]
+) -> dict[str, dict[str, float]]:
+    """Population stability index of each main input that a reference and the rows tell of, by retailer and name.
 
     Args:
         reference: what `inputs_of` said at training.
         frames: log name → rows to hold against it.
     """
-    return {
-        name: population_stability_index(_read(reference[name]), values)
-        for name, values in _values(frames)
-        if name in reference and len(values)
-    }
+    found: dict[str, dict[str, float]] = {}
+    for retailer, name, values in _values(frames):
+        if name in (known := reference.get(retailer, {})):
+            found.setdefault(retailer, {})[name] = population_stability_index(_read(known[name]), values)
+    return found
 
 
-def _values(frames: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Floats]]:
+def _values(frames: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, str, Floats]]:
+    """Retailer, name and numbers of every main input that there are rows for; NaN where a number is not there."""
     for told in MAIN_INPUTS:
         if told.contract.name in frames:
-            numbers = frames[told.contract.name].select(told.value.cast(pl.Float64)).to_series()
-            yield told.name, numbers.fill_null(float("nan")).to_numpy()
+            rows = frames[told.contract.name]
+            for (retailer,), own in rows.group_by("retailer", maintain_order=True):
+                numbers = own.select(told.value.cast(pl.Float64)).to_series()
+                yield str(retailer), told.name, numbers.fill_null(float("nan")).to_numpy()
 
 
 def _read(stored: Mapping[str, Any]) -> Distribution:
