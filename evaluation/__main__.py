@@ -11,10 +11,11 @@ from pathlib import Path
 from evaluation.chapters import APART, CHAPTERS, measure_of
 from evaluation.report import Told, write_report
 from evaluation.section import Section
+from mrs_assets.injection.families import EVALUATION_SEEDS
 
 PUBLISHED = Path("docs/evaluation")
-SEED = 20_261_125
-"""Seed of the published report; not one that anything was tuned on."""
+SEED = 2_611
+"""Seed of the published report; nothing was learnt or chosen with it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -25,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, default=PUBLISHED, help="folder that the report is written to")
     parser.add_argument("--quick", action="store_true", help="measure on a part, to try it out")
     chosen = parser.parse_args(arguments)
+    if chosen.seed not in EVALUATION_SEEDS:
+        parser.error(f"seed {chosen.seed} is not one to evaluate with: {EVALUATION_SEEDS.start} and up are")
     sections: list[Section] = []
     began = time.monotonic()
     for name in chosen.sections:

@@ -112,3 +112,11 @@ def test_a_chapter_that_does_not_exist_is_refused_in_words(capsys: pytest.Captur
         main(["--sections", "horoscopes"])
     assert ended.value.code == 2
     assert "detection" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("seed", [0, 1_500])
+def test_a_seed_that_models_were_made_with_is_refused(seed: int, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--seed", str(seed)])
+    assert ended.value.code == 2
+    assert "not one to evaluate with" in capsys.readouterr().err
