@@ -39,11 +39,13 @@ class Told:
     Attributes:
         seed: the seed that everything random was drawn from.
         quick: whether it was measured on a part only, to try it out.
+        libraries: whose versions can move a figure.
         title: heading of the page.
     """
 
     seed: int
     quick: bool = False
+    libraries: tuple[str, ...] = LIBRARIES
     title: str = "How good the models are"
 
 
@@ -68,7 +70,7 @@ def figures_of(sections: Sequence[Section], told: Told) -> dict[str, object]:
         "seed": told.seed,
         "quick": told.quick,
         "code": code_versions(),
-        "libraries": {name: version(name) for name in LIBRARIES},
+        "libraries": {name: version(name) for name in told.libraries},
         "figures": {target.figure: _figure(target) for target in targets},
     }
 
@@ -112,7 +114,7 @@ def _page(sections: Sequence[Section], told: Told) -> Iterator[str]:
     yield "\n## What it was measured with\n"
     yield f"Seed {told.seed}. The same seed and versions give this page byte for byte; speed is measured apart, in "
     yield "`benchmarks`, since it depends on the machine.\n"
-    versions = {"minority-report-system": __version__, **{name: version(name) for name in LIBRARIES}}
+    versions = {"minority-report-system": __version__, **{name: version(name) for name in told.libraries}}
     yield from _table(pl.DataFrame({"library": list(versions), "version": list(versions.values())}))
     stages = code_versions()
     del stages["mrs"]

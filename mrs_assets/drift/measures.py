@@ -33,7 +33,7 @@ class Distribution:
 def distribution(values: Floats) -> Distribution:
     """Deciles of values, NaN where one is not there; equal deciles make one bin."""
     known = values[~np.isnan(values)]
-    inner = np.quantile(known, np.arange(1, BINS) / BINS) if len(known) else np.empty(0)
+    inner = np.quantile(known, np.arange(1, BINS) / BINS, method="inverted_cdf") if len(known) else np.empty(0)
     edges = tuple(float(edge) for edge in np.unique(inner.round(6)))
     return Distribution(edges, shares_in(edges, values), len(values))
 

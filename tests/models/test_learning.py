@@ -54,7 +54,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> DirectWorld:
 
 
 def lessons_of(
-    world: DirectWorld, model: Trainable = FIRST_MODEL, last_day: object = None
+    world: DirectWorld, model: Trainable = FIRST_MODEL, last_day: date | None = None
 ) -> tuple[Lessons, str | None]:
     with world.warehouse.store.transaction() as tx:
         until = last_day or FIRST_DAY + timedelta(days=400)
