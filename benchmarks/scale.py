@@ -1,8 +1,8 @@
 """Whether memory stays bounded: many series over years through the detection stages, as the boundary runs them.
 
-Made-up series are appended to a warehouse a few stores at a time; then the stages of detection compute the whole span with
-trained models: in groups of stores, each read from the warehouse and appended to it. Peak memory is of this process; of
-two sizes, it should not grow with the number of series. Run one size per process:
+Made-up series are appended to a warehouse a few stores at a time; then the stages of detection compute the whole span
+with trained models: in groups of stores, each read from the warehouse and appended to it. Peak memory is of this
+process; of two sizes, it should not grow with the number of series. Run one size per process:
 
     nice -n 10 python -m benchmarks.scale --series 2000 --days 730
     nice -n 10 python -m benchmarks.scale --series 10000 --days 730
@@ -96,11 +96,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         runner = StageRunner(warehouse.store, warehouse.models, settings)
         spent = 0.0
         for stage in DETECTION:
-            began = time.perf_counter()
             done = runner.run(stage, Scope(begin, last, "acme"), BY)
-            spent += time.perf_counter() - began
-            appended = sum(result.appended for result in done.appended[stage.name])
-            told[stage.name] = {"s": round(spent, 1), "groups": len(done.parts), "rows": appended, "peak_gb": _peak()}
+            spent += done.seconds
+            rows = sum(result.appended for result in done.appended[stage.name])
+            seconds = round(done.seconds, 1)
+            told[stage.name] = {"s": seconds, "groups": len(done.parts), "rows": rows, "peak_gb": _peak()}
         told["series_days_per_s"] = round(stores * SKUS * chosen.days / spent)
         told["warehouse_gb"] = round(sum(p.stat().st_size for p in settings.home.rglob("*") if p.is_file()) / 1e9, 2)
     print(json.dumps(told, indent=1))

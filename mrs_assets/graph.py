@@ -15,6 +15,7 @@ from mrs_assets.contracts.trainable import Trainable
 from mrs_assets.contracts.views import MINORITY_EVENTS, MINORITY_REPORTS
 from mrs_assets.detection.baseline_stage import BASELINE_STAGE
 from mrs_assets.detection.classifier_stage import CLASSIFIER_STAGE
+from mrs_assets.detection.classifier_training import CLASSIFIER_MODEL
 from mrs_assets.detection.stage import DETECTION_STAGE
 from mrs_assets.detection.training import BASELINE_MODEL
 from mrs_assets.finalisation.asset_body import EDITS_DOWN
@@ -32,7 +33,7 @@ STAGES: tuple[Stage, ...] = (
 )
 """Declared stages; each reads only what earlier ones and the feeds write."""
 
-TRAINABLES: tuple[Trainable, ...] = (BASELINE_MODEL,)
+TRAINABLES: tuple[Trainable, ...] = (BASELINE_MODEL, CLASSIFIER_MODEL)
 """Models that are learnt; each builds only on earlier ones."""
 
 PUBLISHED = "published_snapshot"

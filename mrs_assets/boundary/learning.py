@@ -79,6 +79,7 @@ def train(
     days = next(iter(lessons.frames.values()))["business_day"]
     version = artefact_hash[:12]
     frames = {contract.name: lessons[name] for name, contract in trainable.reads.items()}
+    built_on = {name: model.version for name, model in lessons.models.items()}
     row = {
         "retailer": "*",
         "business_day": days.max() or today,
@@ -88,13 +89,13 @@ def train(
         "trained_on_to": days.max() or today,
         "metrics": json.dumps(dict(learnt.metrics), sort_keys=True),
         "artefact_hash": artefact_hash,
+        "built_on": json.dumps(built_on, sort_keys=True),
         "inputs": json.dumps(inputs_of(frames), sort_keys=True),
     }
     with warehouse.store.transaction() as tx:
         register(tx, row, provenance)
         if approved_by:
             approve(tx, trainable.name, version, approved_by, provenance)
-    built_on = {name: model.version for name, model in lessons.models.items()}
     return Trained(version, learnt.metrics, built_on, drawn)
 
 

@@ -110,6 +110,7 @@ def show_model(name: Name, version: Version, form: Form = Format.table) -> None:
         "version": version,
         "state": _states(known)["state"][0],
         "learnt from": f"{row['trained_on_from']} to {row['trained_on_to']}",
+        "learnt with": ", ".join(f"{one} {its}" for one, its in json.loads(row["built_on"] or "{}").items()) or None,
         "trained at": row["registered_at"],
         "approved": f"{row['approved_by']}, {row['approved_at']:%Y-%m-%d %H:%M:%S}" if row["approved_by"] else None,
         "withdrawn": f"{row['withdrawn_by']}, {row['withdrawn_at']:%Y-%m-%d %H:%M:%S}" if row["withdrawn_by"] else None,

@@ -63,8 +63,9 @@ class Reading:
         return self.value is not None and abs(self.value) > self.limit
 
 
-INPUTS, CENTRED, HOLDS, HISTORY, CLUSTERS, CAUSES = (
+INPUTS, FITS, CENTRED, HOLDS, HISTORY, CLUSTERS, CAUSES = (
     "main_inputs_look_as_at_training",
+    "learnt_with_the_versions_in_force",
     "expectations_are_centred",
     "intervals_hold_what_they_say",
     "series_have_enough_history",
@@ -89,6 +90,20 @@ def input_readings(tx: Transaction, settings: Settings, model: Trainable) -> lis
                 _reading(INPUTS, retailer, f"shift of {name}", shift, limits.most_shift, rows, limits.least_rows)
                 for name, shift in shifts.items()
             ]
+    return found
+
+
+def fit_readings(tx: Transaction, model: Trainable) -> list[Reading]:
+    """Whether each model that it builds on has the version in force with which it was learnt."""
+    present = active_model(tx, model.name)
+    if present is None:
+        return []
+    learnt_with = json.loads(str(present["built_on"] or "{}"))
+    found = []
+    for name in sorted(model.builds_on):
+        in_force = active_model(tx, name)
+        now = None if in_force is None else in_force["model_version_id"]
+        found.append(Reading(FITS, "*", f"another version of {name}", float(learnt_with.get(name) != now), 0.0, 1))
     return found
 
 
@@ -137,6 +152,7 @@ READINGS = {BASELINE.name: baseline_readings, CLUSTERED.name: cluster_readings, 
 
 CHECKS = {
     INPUTS: "The main inputs are distributed as in what the version in force learnt from.",
+    FITS: "The models that it builds on are still those that it was learnt with.",
     CENTRED: "On quiet days the expectations are neither too high nor too low on average.",
     HOLDS: "On quiet days about 80 % of the sales lie inside of their 80 % interval.",
     HISTORY: "Few expectations had too little history to go by.",
@@ -156,13 +172,13 @@ def logs_of(model: Trainable, stages: Sequence[Stage]) -> list[str]:
 
 def checks_of(model: Trainable, stages: Sequence[Stage]) -> list[str]:
     """Checks of a model: of its inputs, and of what it says."""
-    return [INPUTS, *(check for log in logs_of(model, stages) for check in CHECKS_OF_LOG[log])]
+    return [INPUTS, FITS, *(check for log in logs_of(model, stages) for check in CHECKS_OF_LOG[log])]
 
 
 def readings(tx: Transaction, settings: Settings, model: Trainable, stages: Sequence[Stage]) -> list[Reading]:
     """Every reading of a model that there are rows for."""
     own = [reading for log in logs_of(model, stages) for reading in READINGS[log](tx, settings)]
-    return [*input_readings(tx, settings, model), *own]
+    return [*input_readings(tx, settings, model), *fit_readings(tx, model), *own]
 
 
 def _newest_days(tx: Transaction, settings: Settings) -> Iterator[Scope]:

@@ -20,9 +20,10 @@ from mrs_assets.contracts.logs.detected import DETECTED
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.trainable import Learnt, Lessons, Trainable
 from mrs_assets.detection.training import BASELINE_MODEL
+from mrs_assets.drift.monitor import FITS, readings
 from mrs_assets.graph import TRAINABLES
 from mrs_resources.kernel import Provenance
-from mrs_resources.model_registry import reports_of_version, versions_of
+from mrs_resources.model_registry import approve, reports_of_version, versions_of
 from mrs_resources.model_store import ArtefactMissing
 from tests.stories.test_one_anomaly import spike
 from tests.world import FIRST_DAY, REPORTS_FROM, DirectWorld, daily_sales, settings_for
@@ -102,22 +103,32 @@ def test_rows_about_every_store_are_read_with_any(world: DirectWorld, monkeypatc
 
 
 def test_a_model_is_learnt_with_the_version_in_force_of_what_it_builds_on(world: DirectWorld) -> None:
-    alone = learnt(world, SECOND_MODEL)
-    assert alone["with"] == {}
+    alone = train(world.warehouse, world.settings, SECOND_MODEL, BY)
+    assert bytes_of(world, SECOND_MODEL, alone.version)["with"] == {}
     first = train(world.warehouse, world.settings, FIRST_MODEL, BY, approved_by="ada")
     later = train(world.warehouse, world.settings, FIRST_MODEL, BY, last_day=FIRST_DAY + timedelta(days=50))
     assert later.version != first.version, "trained, and not in force"
-    assert learnt(world, SECOND_MODEL)["with"] == {"first_model": first.version}
-    (world.home / "models" / artefact_hash(world, "first_model", first.version)).unlink()
+    second = train(world.warehouse, world.settings, SECOND_MODEL, BY, approved_by="ada")
+    assert bytes_of(world, SECOND_MODEL, second.version)["with"] == {"first_model": first.version}
+    told = [fits(world)]
+    with world.warehouse.store.transaction() as tx:
+        approve(tx, "first_model", later.version, "ada", BY)
+    assert [*told, fits(world)] == [True, False], "another version in force than it was learnt with is told"
+    (world.home / "models" / artefact_hash(world, "first_model", later.version)).unlink()
     with pytest.raises(ArtefactMissing):
         train(world.warehouse, world.settings, SECOND_MODEL, BY)
 
 
-def learnt(world: DirectWorld, model: Trainable) -> Mapping[str, object]:
-    trained = train(world.warehouse, world.settings, model, BY)
-    found = json.loads(world.warehouse.models.read(artefact_hash(world, model.name, trained.version)))
+def bytes_of(world: DirectWorld, model: Trainable, version: str) -> Mapping[str, object]:
+    found = json.loads(world.warehouse.models.read(artefact_hash(world, model.name, version)))
     assert isinstance(found, dict)
     return found
+
+
+def fits(world: DirectWorld) -> bool:
+    with world.warehouse.store.transaction() as tx:
+        (told,) = [reading for reading in readings(tx, world.settings, SECOND_MODEL, ()) if reading.check == FITS]
+    return not told.exceeds
 
 
 def artefact_hash(world: DirectWorld, name: str, version: str) -> str:
