@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import polars as pl
 
+from mrs_assets.attribution.placebo import PLACEBO_DAYS
 from mrs_assets.contracts.logs.sales_timeseries import QUALITY_FLAGS
 
 LONGEST_WINDOW_DAYS = 60
 LONGEST_LAPSE_DAYS = 28
 BEFORE_DAYS = 28
-LOOK_BACK_DAYS = LONGEST_WINDOW_DAYS + LONGEST_LAPSE_DAYS + BEFORE_DAYS
+LOOK_BACK_DAYS = LONGEST_WINDOW_DAYS + LONGEST_LAPSE_DAYS + max(BEFORE_DAYS, PLACEBO_DAYS)
 """Days before a report's tick that its facts may depend on."""
 
 DOUBLED = (1.75, 2.3)

@@ -43,7 +43,7 @@ def observed_candidates(reports: pl.DataFrame, facts: pl.DataFrame, clusters: pl
 
     Returns:
         row, kind, candidate_id, cause, category, prior, sign (+1 agrees, −1 contradicts, 0 not said),
-        evidence (0–1), reach (root of the share of the store's other series that move alike).
+        evidence (0–1), reach and others (root of the share of the store's other series that move alike).
     """
     rows = reports.join(facts, on="row").join(
         clusters.select("report_id", "tick", "cluster_id", "similarity_score", "cluster_match_confidence"),
@@ -136,4 +136,5 @@ def _candidate(
         sign=pl.when(moves.is_null()).then(0.0).when(moves == pl.col("direction")).then(1.0).otherwise(-1.0),
         evidence=evidence.cast(pl.Float64),
         reach=pl.col("store_share").sqrt() if reach is None else reach,
+        others=pl.col("store_share").sqrt(),
     )
