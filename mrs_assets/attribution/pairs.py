@@ -6,9 +6,11 @@ from datetime import timedelta
 
 import polars as pl
 
+from mrs_assets.attribution.between import Sold
 from mrs_assets.attribution.coverage import covered, covered_count
-from mrs_assets.attribution.placebo import PLACEBO_DAYS, lift
 from mrs_assets.attribution.kinds import LONGEST_LAG_DAYS, LONGEST_LEAD_DAYS
+from mrs_assets.attribution.placebo import PLACEBO_DAYS, lift
+from mrs_assets.attribution.response import response
 
 ENDING_DECAY_DAYS = 3.0
 """Distance of the ends of window and candidate at which agreement counts 1/e."""
@@ -22,7 +24,11 @@ CROWD = (-3.0, 6.0)
 LOOK_BACK_DAYS = 520
 """Candidates that started longer before the tick than this are not looked at."""
 
+PROMPT_DAYS = 1.0
+"""Distance of onset and start at which promptness counts 1/e, whatever the kind."""
+
 SERIES = ["store_id", "sku"]
+SALES = ["attributed_sales_total", "baseline_sales_total"]
 WINDOW = [*SERIES, "began_at"]
 
 
@@ -49,14 +55,19 @@ def dated_pairs(
         grain: length of a tick.
 
     Returns:
-        row, candidate, the features overlap, onset, ending, reach, footprint, others, crowd, breadth, targeted, sign,
-        rarity, lift, unlocated, and the counts others_moving and others_covered behind them.
+        row, candidate, the features overlap, onset, prompt, ending, excess, reach, footprint, others, crowd, breadth, targeted, sign,
+        rarity, lift, gain, response, unlocated, and the counts others_moving and others_covered behind them.
     """
     near = _near(reports, candidates)
     windows = reports.select(WINDOW).unique()
-    pairs = covered(near, limits, windows.select(SERIES).unique()).join(windows, on=SERIES).join(_times(near), on="candidate")
+    pairs = (
+        covered(near, limits, windows.select(SERIES).unique())
+        .join(windows, on=SERIES)
+        .join(_times(near), on="candidate")
+    )
     started, over = pl.col("starts_at") - pl.col("lead"), pl.col("ends_at") + pl.col("lag")
     rarity = _rarity(pairs)
+    sold = Sold(series)
     possible = pairs.filter((pl.col("began_at") >= started - grain) & (pl.col("began_at") < over))
     known = (
         pl.when("planned")
@@ -64,13 +75,15 @@ def dated_pairs(
         .otherwise(pl.col("starts_at") < pl.col("tick"))
     )
     rows = (
-        reports.select("row", *WINDOW, "until", "window_end", "tick", "direction", "business_day")
+        reports.select("row", *WINDOW, "until", "window_end", "tick", "direction", "business_day", *SALES)
         .join(possible, on=WINDOW)
         .filter(known & (pl.col("starts_at") >= pl.col("tick") - pl.duration(days=LOOK_BACK_DAYS)))
         .join(rarity, on=[*WINDOW, "kind"], how="left")
-        .join(lift(pairs, series), on=[*WINDOW, "kind"], how="left")
+        .join(lift(pairs, sold), on=[*WINDOW, "kind"], how="left")
     )
     rows = rows.join(_reach(rows, reports, near, limits, present), on=["candidate", "tick", "direction"], how="left")
+    answered = response(rows.select("candidate", "tick", *SERIES), near, limits, sold)
+    rows = rows.join(answered, on=["candidate", "tick", *SERIES], how="left")
     compared = ("reach", "footprint", "others", "crowd", "breadth", "others_moving", "others_covered")
     return rows.select("row", "candidate", "targeted", *compared, "rarity", *_features(grain))
 
@@ -118,12 +131,16 @@ def _features(grain: timedelta) -> list[pl.Expr]:
     )
     late = (pl.col("window_end") - pl.col("ends_at")).abs().dt.total_microseconds() / (86_400 * 10**6)
     moves = pl.col("moves")
+    sold, wanted = (pl.col(f"{name}_sales_total").cast(pl.Float64) for name in ("attributed", "baseline"))
+    own = pl.when((wanted > 0) & (sold >= 0)).then(((sold + 0.05 * wanted) / wanted).log())
     against = pl.when(pl.col("direction") == "down").then(-1.0).otherwise(1.0)
     return [
         (shared.clip(lower_bound=0) / either).alias("overlap"),
         (-distance / pl.col("decay_days")).exp().alias("onset"),
+        (-distance / PROMPT_DAYS).exp().alias("prompt"),
         (-late / ENDING_DECAY_DAYS).exp().alias("ending"),
-        (against * pl.col("lift")).alias("lift"),
+        (own.abs() - (against * pl.col("gain")).clip(lower_bound=0.0)).clip(-1.0, 3.0).alias("excess"),
+        *((against * pl.col(name)).alias(name) for name in ("lift", "gain", "response")),
         pl.when(moves.is_null()).then(0.0).when(moves == pl.col("direction")).then(1.0).otherwise(-1.0).alias("sign"),
         pl.col("unlocated").cast(pl.Float64),
     ]

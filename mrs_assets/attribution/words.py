@@ -16,9 +16,7 @@ def sentence() -> pl.Expr:
         pl.when(dated).then(_timing()).otherwise(_shown()),
         pl.when(dated).then(_others()).otherwise(_store()),
         pl.when(pl.col("rarity").is_not_null()).then(
-            pl.format(
-                "the like of it was there on {} % of the days before", _percent((0.0 - pl.col("rarity")).exp())
-            )
+            pl.format("the like of it was there on {} % of the days before", _percent((0.0 - pl.col("rarity")).exp()))
         ),
         pl.when(pl.col("lift") >= _TELLING).then(pl.lit("which sold more of what moves")),
         pl.when(pl.col("unlocated") > 0).then(pl.lit("whether it reaches the store is not known")),
@@ -65,9 +63,7 @@ def _others() -> pl.Expr:
 
 def _store() -> pl.Expr:
     share = pl.col("others") ** 2
-    return pl.when(share.is_not_null()).then(
-        pl.format("{} % of the store's other series move alike", _percent(share))
-    )
+    return pl.when(share.is_not_null()).then(pl.format("{} % of the store's other series move alike", _percent(share)))
 
 
 def _verdict() -> pl.Expr:
