@@ -7,6 +7,7 @@ from typing import Any
 
 from mrs_assets.attribution.stage import ATTRIBUTION_STAGE
 from mrs_assets.clustering.stage import CLUSTERING_STAGE
+from mrs_assets.clustering.trainable import CLUSTER_LIBRARY
 from mrs_assets.cohorting.stage import COHORTING_STAGE
 from mrs_assets.contracts.feeds import FEED_DECLARATIONS
 from mrs_assets.contracts.logs.finalised import FINALISED
@@ -20,6 +21,7 @@ from mrs_assets.detection.stage import DETECTION_STAGE
 from mrs_assets.detection.training import BASELINE_MODEL
 from mrs_assets.finalisation.asset_body import EDITS_DOWN
 from mrs_assets.planning.plan import Closing
+from mrs_assets.rehearsal.attribution_model import ATTRIBUTION_MODEL
 from mrs_assets.series.stage import SERIES_STAGE
 
 STAGES: tuple[Stage, ...] = (
@@ -33,7 +35,7 @@ STAGES: tuple[Stage, ...] = (
 )
 """Declared stages; each reads only what earlier ones and the feeds write."""
 
-TRAINABLES: tuple[Trainable, ...] = (BASELINE_MODEL, CLASSIFIER_MODEL)
+TRAINABLES: tuple[Trainable, ...] = (BASELINE_MODEL, CLASSIFIER_MODEL, CLUSTER_LIBRARY, ATTRIBUTION_MODEL)
 """Models that are learnt; each builds only on earlier ones."""
 
 PUBLISHED = "published_snapshot"
@@ -55,3 +57,26 @@ def loaders() -> dict[str, Callable[[bytes], Any]]:
     """Model → what the stages load its artefacts with."""
     wants = [want for stage in STAGES for want in stage.wants.values()]
     return {want.model: want.load for want in wants if want.model is not None and want.load is not None}
+
+
+def drawn_below(model: Trainable) -> list[str]:
+    """Logs and models that a model's asset is drawn below, sorted: what it learns from, without what follows from it.
+
+    What analysts confirmed of its own answers comes back to it, as a log's own past does: no edge of the graph.
+    """
+    follows, models = set[str](), {model.name}
+    grown = -1
+    while grown < len(follows) + len(models):
+        grown = len(follows) + len(models)
+        for stage in STAGES:
+            wanted = {want.model for want in stage.wants.values()}
+            if wanted & models or follows & {read.contract.name for read in stage.reads}:
+                follows |= {log.name for log in stage.writes}
+        if follows:
+            follows.add(CLOSING.finalisation.name)
+        models |= {other.name for other in TRAINABLES if models & set(other.builds_on) or follows & _logs(other)}
+    return sorted((_logs(model) - follows) | set(model.builds_on))
+
+
+def _logs(model: Trainable) -> set[str]:
+    return {contract.name for contract in model.reads.values()}

@@ -10,6 +10,7 @@ from mrs_assets.boundary.learning import train
 from mrs_assets.contracts.errors import UserMistake
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.trainable import Trainable
+from mrs_assets.graph import drawn_below
 from mrs_assets.log_asset import OWNERS
 from mrs_resources.kernel import Provenance
 from mrs_resources.warehouse import Warehouse
@@ -29,12 +30,15 @@ class TrainingConfig(dg.Config):
 
 def model_asset(trainable: Trainable, settings: Settings) -> dg.AssetsDefinition:
     """The asset that learns a model from the logs that it reads and the models that it builds on."""
-    logs = sorted({contract.name for contract in trainable.reads.values()})
     every_day = dg.AllPartitionMapping()
+    deps = [
+        name if name in trainable.builds_on else dg.AssetDep(name, partition_mapping=every_day)
+        for name in drawn_below(trainable)
+    ]
 
     @dg.asset(
         name=trainable.name,
-        deps=[*(dg.AssetDep(log, partition_mapping=every_day) for log in logs), *sorted(trainable.builds_on)],
+        deps=deps,
         group_name="models",
         owners=OWNERS,
         kinds={"scikitlearn"},
