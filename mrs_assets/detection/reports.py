@@ -21,6 +21,10 @@ REPORT_DAYS = 77
 """Days after which a report expires: the baseline's means reach no further back, so that by then a level that
 persists is what is expected."""
 
+KEPT = 0.8
+"""Share of its score that a window which a model judged must keep where it may not reach back as far: what is judged
+is the whole window, and the rest of it may be nothing but the end of the report before."""
+
 CONTINUES, RECOVERED, EXPIRED = range(3)
 
 
@@ -205,7 +209,7 @@ class Lives:
             if len(reaches_back):
                 found = self._rescan(row, reaches_back, state.free_from[reaches_back], np.sign(z[at][reaches_back]))
                 score[reaches_back], onset[reaches_back] = found
-            least = np.where(np.isnan(said[at]), self._limits.enter_z, self._limits.candidate_z)
+            least = np.where(np.isnan(said[at]), self._limits.enter_z, KEPT * np.abs(z[at]))
             stronger = hot & (np.abs(score) >= least) & (np.abs(score) > np.abs(strongest))
             strongest, begins = np.where(stronger, score, strongest), np.where(stronger, onset, begins)
             probability = np.where(stronger, said[at], probability)

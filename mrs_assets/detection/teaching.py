@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -21,11 +22,18 @@ from mrs_assets.detection.panel import Panel, read_panel
 from mrs_assets.detection.scan import longest_window
 from mrs_assets.detection.window_features import EVERY_ITEM, LOOKBACK, WINDOW_FEATURES, Features, describe
 from mrs_assets.detection.windows import Found, find_windows
-from mrs_assets.injection.families import FAMILIES
+from mrs_assets.injection.families import FAMILIES, TRAINING_SEEDS
 from mrs_assets.injection.generator import Event, inject
 
 NOTHING = -1
 """Number of the family where nothing was injected."""
+
+NEVER = -1_000_000
+"""Row of what does not happen."""
+
+SPAN_DAYS = 91
+"""Each series has one injected anomaly in as many days."""
+MOST_SPANS = 50
 
 HIGH, VERY_HIGH, LOW = 2.5, 4.0, 2.0
 """Scores of a single tick that are counted as a product's habits."""
@@ -46,7 +54,7 @@ class Examples:
         start, end: first and last row.
         true: whether it overlaps an injected anomaly of its direction.
         share: how much of its deviation was injected, about.
-        family: position in `FAMILIES` of what was injected into the series, or `NOTHING`.
+        family: position in `FAMILIES` of what was injected into the series there, or nearest to it; else `NOTHING`.
     """
 
     features: Features
@@ -145,41 +153,44 @@ def habits_of(schools: Sequence[School]) -> dict[str, tuple[float, ...]]:
     return {item: tuple(round(float(value), 6) for value in habits[item]) for item in sorted(habits)}
 
 
-def examples(
-    school: School,
-    habits: Mapping[str, tuple[float, ...]],
-    seed: int,
-    first_row: int | None = None,
-) -> Examples:
-    """Windows of one retailer with anomalies injected into them.
+def examples(school: School, habits: Mapping[str, tuple[float, ...]], seed: int) -> Examples:
+    """Windows of one retailer with anomalies injected into them, one a series in each `SPAN_DAYS`.
 
     Args:
         school: the retailer.
         habits: of `habits_of`.
-        seed: of the injection.
-        first_row: first row that is changed and judged; by default the first one with enough history.
+        seed: number of the injection; it draws from `MOST_SPANS` of the `TRAINING_SEEDS`.
     """
     panel, retailer = school.panel, school.retailer
-    begin = school.first_row if first_row is None else first_row
-    keys = panel.grid.series
-    injection = inject(
-        panel.units,
-        keys["store_id"].to_list(),
-        keys["sku"].to_list(),
-        first=begin,
-        seed=seed,
-        ticks_per_day=retailer.ticks_per_day,
-    )
-    price = panel.price.copy()
-    for event in injection.events:
+    units, price, events = panel.units, panel.price.copy(), list[tuple[Event, ...]]()
+    for number, (first, last) in enumerate(pairwise(_edges(school))):
+        injection = inject(
+            units[:last],
+            panel.grid.series["store_id"].to_list(),
+            panel.grid.series["sku"].to_list(),
+            first=first,
+            seed=TRAINING_SEEDS[seed * MOST_SPANS + number],
+            ticks_per_day=retailer.ticks_per_day,
+        )
+        units = np.concatenate([injection.units, units[last:]])
+        events.append(injection.events)
+    for event in (event for span in events for event in span):
         price[event.first : event.end, event.series] *= event.price_factor
-    evidence = evidence_of(replace(panel, units=injection.units, price=price), school, begin)
+    evidence = evidence_of(replace(panel, units=units, price=price), school, school.first_row)
     longest = longest_window(school.settings, retailer)
     found = find_windows(evidence, longest, school.settings.detection.candidate_z)
     features = describe(
         evidence, found, longest=longest, days_to_holiday=holiday_distance(evidence.grid.axis, retailer), habits=habits
     )
-    return _labelled(evidence, found, features, injection.events, panel.grid.first)
+    return _labelled(evidence, found, features, events, panel.grid.first)
+
+
+def _edges(school: School) -> list[int]:
+    """Rows at which the spans meet that each series has one anomaly in."""
+    per_day, begin, rows = school.retailer.ticks_per_day, school.first_row, len(school.panel.grid.axis)
+    spans = min(max(1, round((rows - begin) / (SPAN_DAYS * per_day))), MOST_SPANS)
+    days = (rows - begin) // per_day
+    return [*(begin + per_day * (days * number // spans) for number in range(spans)), rows]
 
 
 def evidence_of(panel: Panel, school: School, begin: int) -> Evidence:
@@ -204,18 +215,23 @@ def evidence_of(panel: Panel, school: School, begin: int) -> Evidence:
 
 
 def _labelled(
-    evidence: Evidence, found: Found, features: Features, events: Sequence[Event], row_of_axis: int
+    evidence: Evidence, found: Found, features: Features, events: Sequence[Sequence[Event]], row_of_axis: int
 ) -> Examples:
     keys = evidence.grid.series
     families = {kind.name: number for number, kind in enumerate(FAMILIES)}
-    family, uplift = np.full(keys.height, NOTHING), np.zeros(keys.height)
-    begin, end = np.zeros(keys.height, dtype=np.int64), np.zeros(keys.height, dtype=np.int64)
-    for event in events:
-        family[event.series], uplift[event.series] = families[event.family], event.uplift / event.ticks
-        begin[event.series], end[event.series] = event.first - row_of_axis, event.end - row_of_axis
+    shape = (len(events), keys.height)
+    family, uplift = np.full(shape, NOTHING), np.zeros(shape)
+    begin, end = np.full(shape, NEVER), np.full(shape, NEVER)
+    for span, event in ((span, event) for span, own in enumerate(events) for event in own):
+        at = span, event.series
+        family[at], uplift[at] = families[event.family], event.uplift / event.ticks
+        begin[at], end[at] = event.first - row_of_axis, event.end - row_of_axis
     start, column = found.row - found.ticks + 1, found.column
-    common = np.minimum(found.row + 1, end[column]) - np.maximum(start, begin[column])
-    true = (common > 0) & (np.sign(found.z) == np.sign(uplift[column]))
+    common = np.minimum(found.row + 1, end[:, column]) - np.maximum(start, begin[:, column])
+    same = (common > 0) & (np.sign(found.z) == np.sign(uplift[:, column]))
+    # Of the series' anomalies the one that the window shares most with, else the nearest one.
+    own = np.argmax(np.where(same, common - NEVER, common), axis=0), np.arange(len(found))
+    true, per_tick = same[own], uplift[own[0], column]
     log_expected, log_ratio = (features[:, WINDOW_FEATURES.index(name)] for name in ("log_expected", "log_ratio"))
     expected = np.exp(log_expected.astype(np.float64))
     surplus = np.maximum(np.abs(expected * np.expm1(log_ratio.astype(np.float64))), 0.1)
@@ -227,6 +243,6 @@ def _labelled(
         start=start,
         end=found.row,
         true=true,
-        share=np.where(true, np.minimum(common * np.abs(uplift[column]) / surplus, 1.0), 0.0),
-        family=family[column],
+        share=np.where(true, np.minimum(common[own] * np.abs(per_tick) / surplus, 1.0), 0.0),
+        family=family[own[0], column],
     )
