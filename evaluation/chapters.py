@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Callable, Sequence
 
 from evaluation.section import Section
@@ -20,6 +21,14 @@ CHAPTERS = {
 
 APART = {"peers": "evaluation.peers"}
 """Chapters that are written only when they are asked for: what they need is not installed everywhere."""
+
+PEERS = ("pyod", "statsforecast")
+"""Libraries that the chapter `peers` compares with."""
+
+
+def is_installed() -> bool:
+    """Whether the libraries to compare with are there."""
+    return all(importlib.util.find_spec(name) is not None for name in PEERS)
 
 
 def measure_of(name: str) -> Measure:

@@ -84,6 +84,18 @@ class Trial:
         return (overlaps & (np.sign(self.found.z) == sign[column])).astype(np.float64)
 
 
+def injected(
+    series: RealSeries, seed: int, families: Sequence[Family] = FAMILIES
+) -> tuple[RealSeries, tuple[Event, ...]]:
+    """The series with anomalies in the tested weeks, and what they truly are."""
+    stores, items = series.keys["store_id"].to_list(), series.keys["sku"].to_list()
+    injection = inject(series.units, stores, items, first=BEGIN, seed=seed, families=families)
+    price = series.price.copy()
+    for event in injection.events:
+        price[event.first : event.end, event.series] *= event.price_factor
+    return replace(series, units=injection.units, price=price), injection.events
+
+
 def run_trial(
     series: RealSeries,
     seed: int | None,
@@ -92,15 +104,7 @@ def run_trial(
     families: Sequence[Family] = FAMILIES,
 ) -> Trial:
     """Inject with a seed (None: nothing), expect, and scan. Promotions are hidden from all of it."""
-    events: tuple[Event, ...] = ()
-    loud = series
-    if seed is not None:
-        stores, items = series.keys["store_id"].to_list(), series.keys["sku"].to_list()
-        injection = inject(series.units, stores, items, first=BEGIN, seed=seed, families=families)
-        price = series.price.copy()
-        for event in injection.events:
-            price[event.first : event.end, event.series] *= event.price_factor
-        loud, events = replace(series, units=injection.units, price=price), injection.events
+    loud, events = (series, ()) if seed is None else injected(series, seed, families)
     rows = series_rows(loud)
     longer = replace(TESTED, first_day=TESTED.first_day - timedelta(days=LOOKBACK))
     models = {} if baseline is None else {BASELINE_NAME: Model("evaluation", baseline)}

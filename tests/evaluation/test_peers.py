@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from evaluation import peers
+from evaluation.chapters import is_installed
 
 FIRST = 100
 
@@ -36,7 +37,7 @@ def test_a_gap_is_filled_from_the_week_before_and_scored_by_nobody() -> None:
     assert peers.filled(units)[10].tolist() == [3.0, 10.0]
 
 
-@pytest.mark.skipif(not peers.is_installed(), reason="the extra `peers` is not installed")
+@pytest.mark.skipif(not is_installed(), reason="the extra `peers` is not installed")
 @pytest.mark.parametrize("scores", [peers.forecaster_scores, peers.detector_scores])
 def test_a_burst_scores_highest_and_a_gap_nothing(scores: peers.Scores) -> None:
     rng = np.random.default_rng(3)
