@@ -15,7 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from evaluation.chapters import is_installed
-from evaluation.detection import taught, series_to_test, trial_seeds
+from evaluation.detection import series_to_test, taught, trial_seeds
 from evaluation.scoring import Outcome, f1, false_discovery_rate, outcome, share
 from evaluation.section import Section
 from evaluation.trials import BEGIN, Rule, Trial, injected, reports_of, run_trial
@@ -88,8 +88,8 @@ def _row(name: str, threshold: float | None, found: Outcome) -> dict[str, object
 def _text(testing: int, choosing: int) -> str:
     return f"""\
 One trial of the detection chapter (injection seed {testing}), with its series, its matching and its figures. MSTL
-(statsforecast) forecasts each series with a weekly season, refitted every fortnight on all days before; its score is the
-residual in standard deviations of its own interval. The isolation forest (PyOD) looks at a day's and its last days'
+(statsforecast) forecasts each series with a weekly season, refitted every fortnight on all days before; its score is
+the residual in standard deviations of its own interval. The isolation forest (PyOD) looks at a day's and its last days'
 deviations from the same weekdays before, fitted on all days before the tested weeks. Days over a threshold, of one
 direction, at most one day apart, are one report. Each got the threshold with its best F1 on injection seed {choosing};
 ours keeps its defaults. Which events are strong is measured against our baseline's noise, the same for all.
