@@ -8,13 +8,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 
+import polars as pl
+
+from mrs_assets.boundary.reading import InputReader
+from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.errors import UserMistake
+from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
-from mrs_assets.contracts.stage import Model
+from mrs_assets.contracts.stage import Model, Stage
 from mrs_assets.contracts.trainable import Lessons, Trainable
 from mrs_assets.drift.inputs import inputs_of
+from mrs_assets.graph import STAGES
+from mrs_assets.planning.ledger import known_days
 from mrs_resources.drawing import draw
 from mrs_resources.kernel import Provenance
 from mrs_resources.log_store import EVER, Transaction
@@ -24,6 +31,9 @@ from mrs_resources.warehouse import Warehouse
 
 LESSON_ROWS = 4_000_000
 """Rows of one log that are learnt from at most; of more, some are drawn."""
+
+COMPUTED_DAYS = 120
+"""Newest days of a log that are computed for a lesson, where it has none of its own."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,7 @@ def train(
         UserMistake: there is too little to learn from.
     """
     with warehouse.store.transaction() as tx:
-        lessons, drawn = read_lessons(tx, trainable, settings, warehouse.models, last_day or EVER.last_day)
+        lessons, drawn = read_lessons(tx, trainable, settings, warehouse.models, last_day or EVER.last_day, provenance)
         today = tx.now.date()
     if all(frame.is_empty() for frame in lessons.frames.values()):
         raise UserMistake(
@@ -100,9 +110,17 @@ def train(
 
 
 def read_lessons(
-    tx: Transaction, trainable: Trainable, settings: Settings, models: ModelStore, last_day: date
+    tx: Transaction,
+    trainable: Trainable,
+    settings: Settings,
+    models: ModelStore,
+    last_day: date,
+    provenance: Provenance,
 ) -> tuple[Lessons, str | None]:
     """Live rows of what a trainable learns from, no more than memory holds, and the models that it builds on.
+
+    A log without a row in the span, since no reports were looked for yet, is computed for the lesson where its stage
+    reads only what there is of such days. It is not written.
 
     Args:
         tx: the open transaction.
@@ -110,6 +128,7 @@ def read_lessons(
         settings: everything configured.
         models: artefacts.
         last_day: newest business day to read.
+        provenance: who reads, for the breakers.
 
     Returns:
         The lessons, and what was drawn, in words, where it was not everything.
@@ -119,6 +138,9 @@ def read_lessons(
     """
     scope, drawn = draw(tx, trainable.reads.values(), replace(EVER, last_day=last_day), LESSON_ROWS)
     frames = {name: tx.live(contract, scope) for name, contract in trainable.reads.items()}
+    for name, contract in trainable.reads.items():
+        if frames[name].is_empty() and (stage := _COMPUTED_BEFORE_REPORTS.get(contract)):
+            frames[name] = _computed(tx, stage, contract, InputReader(models, settings, provenance), scope)
     in_force = {name: active_model(tx, name) for name in trainable.builds_on}
     loaded = {
         name: Model(str(row["model_version_id"]), trainable.builds_on[name](models.read(str(row["artefact_hash"]))))
@@ -126,3 +148,25 @@ def read_lessons(
         if row is not None
     }
     return Lessons(settings, frames, loaded), drawn
+
+
+def _computed(tx: Transaction, stage: Stage, contract: Contract, reader: InputReader, scope: Scope) -> pl.DataFrame:
+    """Rows that a stage would write for the newest days of a scope."""
+    parts = [contract.empty(stored=True)]
+    for retailer, known in sorted(known_days(tx, reader.settings).items()):
+        last = min(scope.last_day, known.last_day)
+        first = max(known.first_day, last - timedelta(days=COMPUTED_DAYS - 1))
+        if first <= last:
+            inputs = reader.read(tx, stage, replace(scope, first_day=first, last_day=last, retailer=retailer))
+            parts.append(contract.conform(stage.compute(inputs)[contract.name]))
+    return pl.concat(parts, how="diagonal").sort(contract.key)
+
+
+_EARLY = {log for stage in STAGES if stage.before_reports for log in stage.writes}
+_COMPUTED_BEFORE_REPORTS = {
+    log: stage
+    for stage in STAGES
+    if not stage.before_reports and {need.contract for need in stage.needs.values()} <= _EARLY
+    for log in stage.writes
+}
+"""Logs that begin with the reports, and whose stages need only what begins before."""

@@ -59,7 +59,7 @@ def lessons_of(
 ) -> tuple[Lessons, str | None]:
     with world.warehouse.store.transaction() as tx:
         until = last_day or FIRST_DAY + timedelta(days=400)
-        return read_lessons(tx, model, world.settings, world.warehouse.models, until)
+        return read_lessons(tx, model, world.settings, world.warehouse.models, until, BY)
 
 
 def test_every_row_is_read_where_all_are_few_and_none_after_the_last_day(world: DirectWorld) -> None:
@@ -154,6 +154,20 @@ def test_the_registry_tells_the_span_and_how_the_inputs_were_distributed(world: 
     told = json.loads(row["inputs"])["acme"]
     assert told["price"]["edges"] == [2.5]
     assert sum(told["units"]["shares"]) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_expectations_of_days_before_the_reports_are_computed_for_the_lesson_and_not_written(
+    world: DirectWorld,
+) -> None:
+    reads_baseline = Trainable("third_model", {"series": SALES_TIMESERIES, "baseline": BASELINE}, _mean, "The mean.")
+    until = REPORTS_FROM - timedelta(days=1)
+    written = world.live(BASELINE)
+    assert written["business_day"].min() == REPORTS_FROM
+    expected = lessons_of(world, reads_baseline, until)[0]["baseline"]
+    assert expected["business_day"].max() == until
+    assert expected["expected_units"].drop_nulls().len() > 0
+    assert world.live(BASELINE).equals(written)
+    assert lessons_of(world, reads_baseline)[0]["baseline"].equals(written), "what was written is not computed again"
 
 
 def test_each_model_builds_only_on_models_before_it() -> None:
