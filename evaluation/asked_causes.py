@@ -118,13 +118,15 @@ def _told(play: Play, missing: Collection[str]) -> set[str]:
     return told
 
 
-def interval(
-    frame: pl.DataFrame, of: pl.Series, seed: int, draws: int = 400
-) -> tuple[float, float]:
+def interval(frame: pl.DataFrame, of: pl.Series, seed: int, draws: int = 400) -> tuple[float, float]:
     """95 % bootstrap interval of a mean: whole causes are drawn, since their reports are right or wrong together."""
-    told = frame.select("group").with_columns(value=of.cast(pl.Float64)).group_by("group").agg(
-        pl.col("value").sum(), count=pl.len()
-    ).sort("group")
+    told = (
+        frame.select("group")
+        .with_columns(value=of.cast(pl.Float64))
+        .group_by("group")
+        .agg(pl.col("value").sum(), count=pl.len())
+        .sort("group")
+    )
     sums, counts = told["value"].to_numpy(), told["count"].to_numpy()
     drawn = np.random.default_rng(seed).integers(len(sums), size=(draws, len(sums)))
     means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
@@ -139,10 +141,14 @@ def weights(frame: pl.DataFrame) -> npt.NDArray[np.float64]:
 
 def shares(frame: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     """Per group: reports, share right, share `unknown`, mean confidence of what is named."""
-    return frame.group_by(by).agg(
-        reports=pl.len(),
-        causes=pl.col("group").n_unique(),
-        right=pl.col("right").mean().round(3),
-        unknown=(pl.col("said") == UNKNOWN).mean().round(3),
-        confidence=pl.col("confidence").mean().round(3),
-    ).sort(by)
+    return (
+        frame.group_by(by)
+        .agg(
+            reports=pl.len(),
+            causes=pl.col("group").n_unique(),
+            right=pl.col("right").mean().round(3),
+            unknown=(pl.col("said") == UNKNOWN).mean().round(3),
+            confidence=pl.col("confidence").mean().round(3),
+        )
+        .sort(by)
+    )

@@ -14,7 +14,7 @@ from mrs_assets.attribution.kinds import UNKNOWN
 from mrs_assets.rehearsal.attribution_model import PLAYS
 from mrs_assets.rehearsal.reliability import expected_calibration_error, reliability
 
-SEASONS = 6
+SEASONS = 12
 STORES_IN_ONE = (1, 4)
 WITHOUT = {
     "promotions": ("promotions",),
@@ -64,7 +64,9 @@ def measure(seed: int, *, quick: bool = False) -> Sequence[Section]:
     ]
 
 
-def _answers(play: asked.Play, seen: asked.Seen, model: asked.Model | None, n: int, gone: Sequence[str]) -> pl.DataFrame:
+def _answers(
+    play: asked.Play, seen: asked.Seen, model: asked.Model | None, n: int, gone: Sequence[str]
+) -> pl.DataFrame:
     told = asked.answers(seen, play, model, gone)
     return told.with_columns(pl.format("{} {}", pl.lit(n), "group").alias("group"), season=pl.lit(n))
 
@@ -76,9 +78,7 @@ def _parts(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFram
 
 def _error(frame: pl.DataFrame) -> float:
     named = frame.filter(pl.col("said") != UNKNOWN)
-    return expected_calibration_error(
-        named["confidence"].to_numpy(), named["right"].to_numpy(), asked.weights(named)
-    )
+    return expected_calibration_error(named["confidence"].to_numpy(), named["right"].to_numpy(), asked.weights(named))
 
 
 def _mean(column: pl.Series) -> float | None:

@@ -222,7 +222,9 @@ class _Season:
         promotion, campaign = KINDS[0], KINDS[1]
         for number in range(STRAYS["promotion"]):
             one, week = int(rng.integers(len(ground.stores))), int(rng.integers(len(ground.starts) // WEEK))
-            self._tell(promotion, f"S{number % 40}w{week}", week * WEEK, WEEK, [ground.stores[one]], [ground.skus[one]], 2.0)
+            self._tell(
+                promotion, f"S{number % 40}w{week}", week * WEEK, WEEK, [ground.stores[one]], [ground.skus[one]], 2.0
+            )
         for number in range(STRAYS["campaign"]):
             skus = self._some(self._skus, 6)
             self._tell(campaign, f"S{number}", self._anywhere(), int(rng.integers(14, 40)), self._stores, skus, 2.0)

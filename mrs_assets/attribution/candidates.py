@@ -20,7 +20,8 @@ from mrs_assets.contracts.stage import Inputs
 CALENDAR = "public_holidays"
 """The input that no feed brings: public holidays, known where the retailer's country is."""
 
-COUNTS = ("others_moving", "others_covered")
+COUNTS = ("jumped_at", "others_moving", "others_covered")
+"""What the words of the evidence need beside the features."""
 
 
 @dataclass(frozen=True)

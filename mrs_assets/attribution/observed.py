@@ -29,9 +29,8 @@ FEWEST_OTHERS = 3
 ZERO_SHARE = 0.8
 GAP_SHARE = 0.3
 DOUBLED_SHARE = 0.15
-FEWEST_COUNTS = 10
-EVEN_SHARE = 0.8
-"""Sales of a store look recorded twice when 80 % of ten counts or more are even, and surely when all of them are."""
+FEWEST_COUNTS, ENOUGH_COUNTS, EVEN_SHARE = 5, 10, 0.8
+"""Sales of a store look recorded twice when 80 % of five counts are even, and surely when all of ten are."""
 
 FULL_DOUBLED_SHARE = 0.5
 """Sales of a store look recorded twice when 15 % of its other series do too, and surely when half of them do."""
@@ -137,7 +136,7 @@ def _odd_free(even: pl.Expr, some: pl.Expr) -> pl.Expr:
     By chance fewer than half of the counts are even, so ten even ones in a row are one in a thousand.
     """
     share = pl.when(some >= FEWEST_COUNTS).then(even / some).otherwise(0.0)
-    return ((share - EVEN_SHARE) / (1 - EVEN_SHARE)).clip(0.0, 1.0)
+    return ((share - EVEN_SHARE) / (1 - EVEN_SHARE)).clip(0.0, 1.0) * (some / ENOUGH_COUNTS).clip(0.0, 1.0)
 
 
 def _candidate(

@@ -9,6 +9,7 @@ import polars as pl
 from mrs_assets.attribution.between import Sold
 from mrs_assets.attribution.coverage import covered, covered_count
 from mrs_assets.attribution.kinds import LONGEST_LAG_DAYS, LONGEST_LEAD_DAYS
+from mrs_assets.attribution.onset import SPAN, sharp_onsets
 from mrs_assets.attribution.placebo import PLACEBO_DAYS, lift
 from mrs_assets.attribution.response import response
 
@@ -24,10 +25,14 @@ CROWD = (-3.0, 6.0)
 LOOK_BACK_DAYS = 520
 """Candidates that started longer before the tick than this are not looked at."""
 
+EARLY = timedelta(days=3)
+"""How much too early an onset may be judged: noise before an effect is easily taken for its beginning."""
+
 PROMPT_DAYS = 1.0
 """Distance of onset and start at which promptness counts 1/e, whatever the kind."""
 
 SERIES = ["store_id", "sku"]
+ONSETS = ("began_at", "jumped_at")
 SALES = ["attributed_sales_total", "baseline_sales_total"]
 WINDOW = [*SERIES, "began_at"]
 
@@ -43,8 +48,9 @@ def dated_pairs(
     """Dated candidates that could explain each bounded report row.
 
     A candidate is possible where it covers the series, is known at the tick (a planned one up to its lead ahead,
-    any other once it has started), and the onset lies between its start less lead (and one grain, since an onset
-    is no finer) and its end plus lag.
+    any other once it has started), and an onset lies between its start less lead (and one grain, since an onset
+    is no finer, and EARLY) and its end plus lag. There are two onsets: the window's, and where its series jumps; the
+    one that agrees better counts.
 
     Args:
         reports: bounded MRDL rows of one retailer.
@@ -55,11 +61,12 @@ def dated_pairs(
         grain: length of a tick.
 
     Returns:
-        row, candidate, the features overlap, onset, prompt, ending, excess, reach, footprint, others, crowd, breadth, targeted, sign,
-        rarity, lift, gain, response, unlocated, and the counts others_moving and others_covered behind them.
+        row, candidate, jumped_at, the features overlap, onset, prompt, ending, excess, reach, footprint, others, crowd,
+        breadth, targeted, sign, rarity, lift, gain, response, unlocated, and the counts others_moving and
+        others_covered behind them.
     """
     near = _near(reports, candidates)
-    windows = reports.select(WINDOW).unique()
+    windows = reports.group_by(WINDOW).agg(last_tick=pl.col("tick").max())
     pairs = (
         covered(near, limits, windows.select(SERIES).unique())
         .join(windows, on=SERIES)
@@ -68,7 +75,9 @@ def dated_pairs(
     started, over = pl.col("starts_at") - pl.col("lead"), pl.col("ends_at") + pl.col("lag")
     rarity = _rarity(pairs)
     sold = Sold(series)
-    possible = pairs.filter((pl.col("began_at") >= started - grain) & (pl.col("began_at") < over))
+    early = pl.lit(grain + EARLY)
+    possible = pairs.filter((started - early <= pl.col("last_tick")) & (pl.col("began_at") < over)).drop("last_tick")
+    in_box = pl.any_horizontal((pl.col(at) >= started - early) & (pl.col(at) < over) for at in ONSETS)
     known = (
         pl.when("planned")
         .then(pl.col("starts_at") <= pl.col("tick") + pl.col("lead"))
@@ -76,8 +85,10 @@ def dated_pairs(
     )
     rows = (
         reports.select("row", *WINDOW, "until", "window_end", "tick", "direction", "business_day", *SALES)
+        .join(sharp_onsets(reports, sold), on=SPAN, how="left")
+        .with_columns(pl.col("jumped_at").fill_null(pl.col("began_at")))
         .join(possible, on=WINDOW)
-        .filter(known & (pl.col("starts_at") >= pl.col("tick") - pl.duration(days=LOOK_BACK_DAYS)))
+        .filter(in_box & known & (pl.col("starts_at") >= pl.col("tick") - pl.duration(days=LOOK_BACK_DAYS)))
         .join(rarity, on=[*WINDOW, "kind"], how="left")
         .join(lift(pairs, sold), on=[*WINDOW, "kind"], how="left")
     )
@@ -85,7 +96,7 @@ def dated_pairs(
     answered = response(rows.select("candidate", "tick", *SERIES), near, limits, sold)
     rows = rows.join(answered, on=["candidate", "tick", *SERIES], how="left")
     compared = ("reach", "footprint", "others", "crowd", "breadth", "others_moving", "others_covered")
-    return rows.select("row", "candidate", "targeted", *compared, "rarity", *_features(grain))
+    return rows.select("row", "candidate", "jumped_at", "targeted", *compared, "rarity", *_features(grain))
 
 
 def _near(reports: pl.DataFrame, candidates: pl.DataFrame) -> pl.DataFrame:
@@ -121,21 +132,23 @@ def _rarity(pairs: pl.DataFrame) -> pl.DataFrame:
 
 
 def _features(grain: timedelta) -> list[pl.Expr]:
-    began, until = pl.col("began_at"), pl.col("until")
-    starts, ends = pl.col("starts_at"), pl.min_horizontal("ends_at", "tick")
+    until, starts, ends = pl.col("until"), pl.col("starts_at"), pl.min_horizontal("ends_at", "tick")
     eve = starts - pl.col("eve")
-    shared = (pl.min_horizontal(until, ends) - pl.max_horizontal(began, eve)).dt.total_microseconds()
-    either = (pl.max_horizontal(until, ends) - pl.min_horizontal(began, eve)).dt.total_microseconds()
-    distance = (pl.max_horizontal(began - starts, eve - began) - grain).dt.total_microseconds().clip(lower_bound=0) / (
-        86_400 * 10**6
-    )
+    overlaps, distances = [], []
+    for began in (pl.col(name) for name in ONSETS):
+        shared = (pl.min_horizontal(until, ends) - pl.max_horizontal(began, eve)).dt.total_microseconds()
+        either = (pl.max_horizontal(until, ends) - pl.min_horizontal(began, eve)).dt.total_microseconds()
+        overlaps.append(shared.clip(lower_bound=0) / either)
+        away = (pl.max_horizontal(began - starts, eve - began) - grain).dt.total_microseconds()
+        distances.append(away.clip(lower_bound=0) / (86_400 * 10**6))
+    distance = pl.min_horizontal(distances)
     late = (pl.col("window_end") - pl.col("ends_at")).abs().dt.total_microseconds() / (86_400 * 10**6)
     moves = pl.col("moves")
     sold, wanted = (pl.col(f"{name}_sales_total").cast(pl.Float64) for name in ("attributed", "baseline"))
     own = pl.when((wanted > 0) & (sold >= 0)).then(((sold + 0.05 * wanted) / wanted).log())
     against = pl.when(pl.col("direction") == "down").then(-1.0).otherwise(1.0)
     return [
-        (shared.clip(lower_bound=0) / either).alias("overlap"),
+        pl.max_horizontal(overlaps).alias("overlap"),
         (-distance / pl.col("decay_days")).exp().alias("onset"),
         (-distance / PROMPT_DAYS).exp().alias("prompt"),
         (-late / ENDING_DECAY_DAYS).exp().alias("ending"),

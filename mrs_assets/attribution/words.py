@@ -33,15 +33,20 @@ def _percent(share: pl.Expr) -> pl.Expr:
 
 
 def _timing() -> pl.Expr:
-    days = ((pl.col("began_at") - pl.col("starts_at")).dt.total_hours() / 24).round(0).cast(pl.Int64)
+    window, jump = (
+        ((pl.col(at) - pl.col("starts_at")).dt.total_hours() / 24).round(0).cast(pl.Int64)
+        for at in ("began_at", "jumped_at")
+    )
+    days = pl.when(jump.abs() < window.abs()).then(jump).otherwise(window)
+    what = pl.when(jump.abs() < window.abs()).then(pl.lit("jump in it")).otherwise(pl.lit("window"))
     number = days.abs()
     unit = pl.when(number == 1).then(pl.lit("day")).otherwise(pl.lit("days"))
     begins = (
         pl.when(number == 0)
-        .then(pl.lit("Begins with the window"))
+        .then(pl.format("Begins with the {}", what))
         .when(days > 0)
-        .then(pl.format("Began {} {} before the window", number, unit))
-        .otherwise(pl.format("Begins {} {} after the window", number, unit))
+        .then(pl.format("Began {} {} before the {}", number, unit, what))
+        .otherwise(pl.format("Begins {} {} after the {}", number, unit, what))
     )
     return pl.format("{} and shares {} % of the time", begins, _percent(pl.col("overlap")))
 
