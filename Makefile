@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready
 export MRS_HOME ?= $(CURDIR)/.mrs
 
-.PHONY: demo test soak ui lint format docs bench lock clean
+.PHONY: demo test soak ui lint format docs bench evaluate evaluate-peers lock clean
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed") if sys.version_info < (3, 11) else None'
@@ -41,10 +41,20 @@ docs: $(READY) ## write docs/reference from the declarations
 bench: $(READY) ## measure speed and size
 	$(BIN)/python -m benchmarks
 
+evaluate: $(READY) ## how good the models are: writes docs/evaluation
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m evaluation
+
+evaluate-peers: ## the same series through public libraries: writes docs/evaluation/peers
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-peers.lock
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 .venv-peers/bin/python -m evaluation --sections peers --output docs/evaluation/peers
+
 lock: $(READY) ## resolve the dependencies again
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-strip-extras --no-header --python-version 3.11 \
 	  --extra demo --extra dev --constraint constraints.in pyproject.toml --output-file requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-strip-extras --no-header --python-version 3.11 \
+	  --extra demo --extra dev --extra peers --constraint requirements.lock pyproject.toml --output-file requirements-peers.lock
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-peers

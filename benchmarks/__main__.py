@@ -10,6 +10,7 @@ RUNS = (
     ("the door and the series", ["benchmarks.ingest", "1000000", "10000000"]),
     ("a dirty file beside a clean one", ["benchmarks.dirty", "1000000"]),
     ("detection", ["benchmarks.detection"]),
+    ("many series over years: memory", ["benchmarks.scale", "--series", "2000"]),
     ("hydration", ["benchmarks.hydration", "--reports", "1000000"]),
     ("a one-day tick", ["benchmarks.tick"]),
     ("looking at the service levels", ["benchmarks.service_levels"]),

@@ -15,16 +15,18 @@ from mrs_assets.contracts.logs.dead_letters import DEAD_LETTERS_RESOLVED
 from mrs_assets.contracts.logs.model_registry import MODEL_REGISTRY
 from mrs_assets.contracts.logs.replays import REPLAY_PLANS
 from mrs_assets.contracts.settings import Settings, load_settings
+from mrs_assets.drift.checks import drift_checks
 from mrs_assets.drill.job import drill_job
 from mrs_assets.feed_asset import feed_asset
 from mrs_assets.freshness_policies import with_freshness_policies
-from mrs_assets.graph import BY_THE_CLOCK, STAGES
+from mrs_assets.graph import BY_THE_CLOCK, STAGES, TRAINABLES
 from mrs_assets.log_asset import log_spec, stage_asset
-from mrs_assets.model_asset import baseline_model_asset
+from mrs_assets.model_asset import model_asset
 from mrs_assets.partitions import build_partitions
 from mrs_assets.service_levels_asset import service_levels_asset
 from mrs_assets.state_assets import finalised_asset, hydrated_assets, published_asset
 from mrs_resources.warehouse import Warehouse
+from schedules.drift import drift_schedule
 from schedules.drill import drill_schedule
 from schedules.service_levels import service_levels_schedule
 from schedules.tick import tick_schedule
@@ -72,6 +74,10 @@ def build_definitions(settings: Settings, warehouse: Warehouse | None = None) ->
         selection=dg.AssetSelection.assets(*BY_THE_CLOCK),
         description="Judges every objective, notes alerts, and publishes what changed.",
     )
+    drift = [drift_checks(model, STAGES, settings) for model in TRAINABLES]
+    drift_job = dg.define_asset_job(
+        "drift", selection=dg.AssetSelection.checks(*drift), description="Whether the world is what the models learnt."
+    )
     drills = drill_job(settings, build_definitions)
     sensors = [
         retail_feed_sensor(settings, admission_job.name),
@@ -80,11 +86,18 @@ def build_definitions(settings: Settings, warehouse: Warehouse | None = None) ->
     ]
     checks = [key for assets in (*feeds, *graph) for key in assets.check_keys]
     return dg.Definitions(
-        assets=[*feeds, *with_freshness_policies(graph, settings), baseline_model_asset(settings), *books],
-        jobs=[replay_job, admission_job, backfill_job, levels_job, drills],
+        assets=[
+            *feeds,
+            *with_freshness_policies(graph, settings),
+            *(model_asset(model, settings) for model in TRAINABLES),
+            *books,
+        ],
+        asset_checks=drift,
+        jobs=[replay_job, admission_job, backfill_job, levels_job, drift_job, drills],
         schedules=[
             tick_schedule(settings, backfill_job.name),
             service_levels_schedule(levels_job.name),
+            drift_schedule(drift_job.name),
             drill_schedule(settings, drills.name),
         ],
         sensors=[*sensors, alerts_sensor(settings, checks, [sensor.name for sensor in sensors])],

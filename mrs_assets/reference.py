@@ -47,6 +47,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[alerts]": alerting.Alerting,
     "[alerts.channels.<name>]": alerting.Channel,
     "[slo]": ServiceLevels,
+    "[drift]": resilience.Drift,
     "[[faults]]": resilience.Fault,
 }
 

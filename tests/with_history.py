@@ -15,9 +15,9 @@ from mrs_assets.contracts.logs.catalogue import LOGS
 from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import ContextFeed, Settings
+from mrs_assets.detection.baseline_stage import MODEL
 from mrs_assets.graph import CLOSING, STAGES
 from mrs_assets.in_process import QUIET, GraphRunner
-from mrs_assets.model_asset import BASELINE_MODEL
 from mrs_assets.partitions import range_tags
 from tests.conftest import SteppingClock
 from tests.stories.test_one_anomaly import spike
@@ -60,9 +60,9 @@ def later(world: World) -> None:
 
 def approve_a_model(world: World) -> None:
     job = world.definitions.resolve_implicit_global_asset_job_def()
-    asked = {"ops": {BASELINE_MODEL: {"config": {"approved_by": "ada"}}}}
+    asked = {"ops": {MODEL: {"config": {"approved_by": "ada"}}}}
     with dg.DagsterInstance.ephemeral() as instance:
-        model = [dg.AssetKey(BASELINE_MODEL)]
+        model = [dg.AssetKey(MODEL)]
         job.execute_in_process(instance=instance, asset_selection=model, run_config=QUIET | asked)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Collection
 
 import polars as pl
 
-from mrs_assets.attribution.kinds import UNKNOWN_SCORE
-from mrs_assets.attribution.scoring import FEATURES
+from mrs_assets.attribution.terms import FEATURES
+from mrs_assets.attribution.words import sentence
 
 COULD_SHOW = {
     "promotions": "promotions of the product or the store",
@@ -36,7 +36,17 @@ def snapshot(states_of_inputs: dict[str, str]) -> str:
 
 
 def evidence(ranked: pl.DataFrame, rows: pl.DataFrame, states_of_inputs: dict[str, str]) -> pl.DataFrame:
-    """row, supporting_evidence: one JSON text per row of `rows`, also where there is no candidate."""
+    """Write row, supporting_evidence: one JSON text per row of `rows`, also where there is no candidate.
+
+    Args:
+        ranked: the best candidates of each row.
+        rows: row, began_at.
+        states_of_inputs: input → `present`, `missing` or `not_configured`.
+
+    Returns:
+        The text holds the candidates with `why` and their features; how many there were; what the alternative scores
+        and its share of the probability; and `would_change`: which absent input could show what.
+    """
     would_change = json.dumps(
         [
             {"input": name, "state": state, "could_show": COULD_SHOW.get(name, f"what {name} tells of")}
@@ -51,13 +61,16 @@ def evidence(ranked: pl.DataFrame, rows: pl.DataFrame, states_of_inputs: dict[st
         pl.when(pl.col(f).round(4) == 0).then(0.0).otherwise(pl.col(f).round(4)).alias(f) for f in FEATURES
     ).alias("features")
     candidate = pl.struct(
-        "candidate_id", "kind", "cause", *instants, features, "score", "viable", "confidence"
+        "candidate_id", "kind", "cause", *instants, "why", features, "score", "viable", "confidence"
     ).struct.json_encode()
+    once = ("considered", "unknown_score", "unknown_share")
     texts = (
-        ranked.sort("row", "rank")
-        .select("row", "considered", text=candidate)
+        ranked.join(rows.select("row", "began_at"), on="row")
+        .with_columns(why=sentence())
+        .sort("row", "rank")
+        .select("row", *once, text=candidate)
         .group_by("row", maintain_order=True)
-        .agg(pl.col("text").str.join(","), pl.col("considered").first())
+        .agg(pl.col("text").str.join(","), *(pl.col(name).first() for name in once))
     )
     joined = rows.select("row").join(texts, on="row", how="left").sort("row")
     return joined.select(
@@ -67,6 +80,10 @@ def evidence(ranked: pl.DataFrame, rows: pl.DataFrame, states_of_inputs: dict[st
             pl.col("text").fill_null(""),
             pl.lit('],"considered":'),
             pl.col("considered").fill_null(0).cast(pl.String),
-            pl.lit(f',"unknown_score":{UNKNOWN_SCORE},"would_change":{would_change}}}'),
+            pl.lit(',"unknown_score":'),
+            pl.col("unknown_score").cast(pl.String).fill_null("null"),
+            pl.lit(',"unknown_share":'),
+            pl.col("unknown_share").fill_null(1.0).cast(pl.String),
+            pl.lit(f',"would_change":{would_change}}}'),
         ),
     )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import polars as pl
 
+from mrs_assets.attribution.placebo import PLACEBO_DAYS
 from mrs_assets.contracts.logs.sales_timeseries import QUALITY_FLAGS
 
 LONGEST_WINDOW_DAYS = 60
 LONGEST_LAPSE_DAYS = 28
 BEFORE_DAYS = 28
-LOOK_BACK_DAYS = LONGEST_WINDOW_DAYS + LONGEST_LAPSE_DAYS + BEFORE_DAYS
+LOOK_BACK_DAYS = LONGEST_WINDOW_DAYS + LONGEST_LAPSE_DAYS + max(BEFORE_DAYS, PLACEBO_DAYS)
 """Days before a report's tick that its facts may depend on."""
 
 DOUBLED = (1.75, 2.3)
@@ -41,23 +42,23 @@ def bounded(reports: pl.DataFrame) -> pl.DataFrame:
 def window_facts(reports: pl.DataFrame, series: pl.DataFrame) -> pl.DataFrame:
     """One row per bounded report row.
 
-    Columns: row; ticks, received, zeros (counts inside the window); flagged_<quality flag> (ticks); store_ticks,
-    store_gaps (ticks of the store's other series, and those missing or partial); store_share (share of the store's
+    Columns: row; ticks, received, zeros, some (positive), even (positive and even) (counts inside the window); flagged_<quality flag> (ticks); store_ticks,
+    store_gaps (ticks of the store's other series, and those missing or partial); store_some, store_even (ticks of all
+    of the store's series that sold something, and an even number); store_share (share of the store's
     other series with a report at the tick in the same direction), store_series (how many others there are);
     doubling (actual / expected over the window, from the report), store_doubled (share of the store's other series
     whose report at the tick also shows twice the expectation). NULL where nothing says.
     """
     counted = _countable(series)
     own = [c for c in counted.columns if c not in (*SERIES, "ts")]
-    stores = counted.group_by("store_id", "ts").agg(store_ticks=pl.col("ticks").sum(), store_gaps=pl.col("gaps").sum())
+    of_store = {f"store_{name}": pl.col(name).sum() for name in ("ticks", "gaps", "some", "even")}
+    stores = counted.group_by("store_id", "ts").agg(**of_store)
     window = ("began_at", "until")
     return (
         sums_between(reports, counted, SERIES, own, window)
-        .join(sums_between(reports, stores, ["store_id"], ["store_ticks", "store_gaps"], window), on="row")
+        .join(sums_between(reports, stores, ["store_id"], list(of_store), window), on="row")
         .join(_neighbours(reports, series), on="row")
-        .with_columns(
-            store_ticks=pl.col("store_ticks") - pl.col("ticks"), store_gaps=pl.col("store_gaps") - pl.col("gaps")
-        )
+        .with_columns(pl.col("store_ticks") - pl.col("ticks"), pl.col("store_gaps") - pl.col("gaps"))
         .sort("row")
     )
 
@@ -70,6 +71,8 @@ def _countable(series: pl.DataFrame) -> pl.DataFrame:
         "received": received,
         "gaps": pl.col("coverage").is_in(["missing", "partial"]),
         "zeros": received & (pl.col("units") <= 0),
+        "some": received & (pl.col("units") > 0),
+        "even": received & (pl.col("units") > 0) & (pl.col("units").cast(pl.Float64) % 2 == 0),
         **{f"flagged_{flag}": pl.col("quality_flags").list.contains(flag) for flag in QUALITY_FLAGS},
     }
     return series.select(

@@ -29,6 +29,9 @@ FEWEST_OTHERS = 3
 ZERO_SHARE = 0.8
 GAP_SHARE = 0.3
 DOUBLED_SHARE = 0.15
+FEWEST_COUNTS, ENOUGH_COUNTS, EVEN_SHARE = 5, 10, 0.8
+"""Sales of a store look recorded twice when 80 % of five counts are even, and surely when all of ten are."""
+
 FULL_DOUBLED_SHARE = 0.5
 """Sales of a store look recorded twice when 15 % of its other series do too, and surely when half of them do."""
 
@@ -43,7 +46,7 @@ def observed_candidates(reports: pl.DataFrame, facts: pl.DataFrame, clusters: pl
 
     Returns:
         row, kind, candidate_id, cause, category, prior, sign (+1 agrees, −1 contradicts, 0 not said),
-        evidence (0–1), reach (root of the share of the store's other series that move alike).
+        evidence (0–1), reach and others (root of the share of the store's other series that move alike).
     """
     rows = reports.join(facts, on="row").join(
         clusters.select("report_id", "tick", "cluster_id", "similarity_score", "cluster_match_confidence"),
@@ -53,8 +56,9 @@ def observed_candidates(reports: pl.DataFrame, facts: pl.DataFrame, clusters: pl
     others = pl.col("store_series") >= FEWEST_OTHERS
     down = pl.col("direction") == "down"
     share, ticks = pl.col("store_share"), pl.col("ticks")
-    zeros = pl.col("zeros") / pl.col("received")
-    gaps = pl.col("store_gaps") / pl.col("store_ticks")
+    zeros = pl.when(pl.col("received") > 0).then(pl.col("zeros") / pl.col("received"))
+    gaps = pl.when(pl.col("store_ticks") > 0).then(pl.col("store_gaps") / pl.col("store_ticks"))
+    odd_free = _odd_free(pl.col("store_even"), pl.col("store_some"))
     step = pl.col("price_step")
     cheaper = step < 0
     percent = ((step.exp() - 1).abs() * 100).round(0).cast(pl.Int64)
@@ -77,10 +81,21 @@ def observed_candidates(reports: pl.DataFrame, facts: pl.DataFrame, clusters: pl
             pl.col("similarity_score") * pl.col("cluster_match_confidence"),
         ),
         _candidate(
-            rows.filter(pl.col("doubling").is_between(*DOUBLED) & others & (pl.col("store_doubled") >= DOUBLED_SHARE)),
+            rows.filter(
+                others
+                & (
+                    (pl.col("doubling").is_between(*DOUBLED) & (pl.col("store_doubled") >= DOUBLED_SHARE))
+                    | (odd_free > 0)
+                )
+            ),
             OBSERVED["doubled_store"],
             pl.format("Data error: sales of store {} recorded twice", "store_id"),
-            (pl.col("store_doubled") / FULL_DOUBLED_SHARE).clip(0, 1),
+            pl.max_horizontal(
+                pl.when(pl.col("doubling").is_between(*DOUBLED))
+                .then(pl.col("store_doubled") / FULL_DOUBLED_SHARE)
+                .clip(0, 1),
+                odd_free,
+            ),
         ),
         _candidate(
             rows.filter(down & others & (gaps >= GAP_SHARE)),
@@ -115,6 +130,15 @@ def observed_candidates(reports: pl.DataFrame, facts: pl.DataFrame, clusters: pl
     return pl.concat(found)
 
 
+def _odd_free(even: pl.Expr, some: pl.Expr) -> pl.Expr:
+    """How plainly all counts of a store being even says that every sale is there twice: 0–1.
+
+    By chance fewer than half of the counts are even, so ten even ones in a row are one in a thousand.
+    """
+    share = pl.when(some >= FEWEST_COUNTS).then(even / some).otherwise(0.0)
+    return ((share - EVEN_SHARE) / (1 - EVEN_SHARE)).clip(0.0, 1.0) * (some / ENOUGH_COUNTS).clip(0.0, 1.0)
+
+
 def _candidate(
     rows: pl.DataFrame,
     kind: Kind,
@@ -136,4 +160,5 @@ def _candidate(
         sign=pl.when(moves.is_null()).then(0.0).when(moves == pl.col("direction")).then(1.0).otherwise(-1.0),
         evidence=evidence.cast(pl.Float64),
         reach=pl.col("store_share").sqrt() if reach is None else reach,
+        others=pl.col("store_share").sqrt(),
     )

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from functools import reduce
 
 import polars as pl
 
 from mrs_assets.attribution import facts, kinds, pairs
-from mrs_assets.attribution.coverage import store_limits
-from mrs_assets.attribution.dated import Feeds, dated_candidates
+from mrs_assets.attribution.candidates import CALENDAR, considered
 from mrs_assets.attribution.evidence import evidence, snapshot, states
-from mrs_assets.attribution.observed import observed_candidates
-from mrs_assets.attribution.prices import price_facts
-from mrs_assets.attribution.scoring import FEATURES, RANKED, ranked, score
+from mrs_assets.attribution.fitted import load
+from mrs_assets.attribution.scoring import RANKED, ranked, ranked_by_model
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.feeds.campaigns import CAMPAIGNS
 from mrs_assets.contracts.feeds.contextual_events import CONTEXTUAL_EVENTS
@@ -23,12 +20,12 @@ from mrs_assets.contracts.logs.attributed import ATTRIBUTED
 from mrs_assets.contracts.logs.clustered import CLUSTERED
 from mrs_assets.contracts.logs.detected import DETECTED
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
-from mrs_assets.contracts.settings import Retailer
 from mrs_assets.contracts.stage import Frames, Input, Inputs, Stage, Want
 
 IDENTITY = ["retailer", "business_day", "report_id", "tick", "store_id", "sku"]
-MODEL_VERSION = "attribution-declared-1"
-"""Raised by hand when a weight, prior or feature changes."""
+MODEL = "attribution_model"
+MODEL_VERSION = "attribution-declared-2"
+"""Of the declared weights; raised by hand when a weight, prior or feature changes."""
 
 _NO_REASONS = pl.lit([], dtype=pl.List(pl.String))
 _ANY_DAY = 36_500
@@ -46,29 +43,21 @@ def attribute(inputs: Inputs) -> Frames:
 
 
 def _of_retailer(name: str, reports: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
-    retailer = inputs.settings.retailers[name]
-    reports = facts.bounded(reports)
-    clusters = inputs["clustered"].filter((pl.col("retailer") == name) & pl.col("cluster_id").is_not_null())
-    series = inputs["series"].filter(retailer=name)
-    known = facts.window_facts(reports, series).join(price_facts(reports, series), on="row")
-    observed = observed_candidates(reports, known, clusters)
-    dated = _dated(name, retailer, reports, series, inputs)
-    unclustered = reports.join(clusters, on=["report_id", "tick"], how="anti").select("row", no_cluster=pl.lit(True))
-    gaps = (
-        reports.select("row")
-        .join(unclustered, on="row", how="left")
-        .select("row", missing=len(inputs.missing - {"clustered"}) + pl.col("no_cluster").is_not_null().cast(pl.Int32))
-    )
-    best = ranked(score(_together(dated, observed)), gaps)
-    unconfigured = {*inputs.unconfigured, *(() if retailer.country else ("public_holidays",))}
-    of_inputs = states({*ATTRIBUTION_STAGE.wants, "public_holidays"}, inputs.missing, unconfigured)
+    found = considered(name, reports, inputs)
+    rows = found.reports.select("row", "no_cluster")
+    model = inputs.models.get(MODEL)
+    absent = {*inputs.missing, *found.unconfigured}
+    if model is None:
+        missed = len(inputs.missing - {"clustered", MODEL})
+        best = ranked(found.candidates, rows, absent, missed)
+    else:
+        best = ranked_by_model(found.candidates, rows, absent, model.artefact)
+    of_inputs = states({*_LOGS_WANTED, CALENDAR}, inputs.missing, found.unconfigured)
     answers = [
-        reports.select("row", *IDENTITY),
+        found.reports.select("row", *IDENTITY, "no_cluster"),
         *(_place(best, rank) for rank in range(1, RANKED + 1)),
-        evidence(best, reports, of_inputs),
-        unclustered,
+        evidence(best, found.reports, of_inputs),
     ]
-    no_cluster = pl.col("no_cluster").is_not_null()
     return ATTRIBUTED.conform(
         reduce(lambda left, right: left.join(right, on="row", how="left", maintain_order="left"), answers)
         .with_columns(
@@ -77,46 +66,11 @@ def _of_retailer(name: str, reports: pl.DataFrame, inputs: Inputs) -> pl.DataFra
             pl.col("confidence_score").fill_null(kinds.UNKNOWN_CONFIDENCE),
             context_snapshot=pl.lit(snapshot(of_inputs)),
             report_status=pl.lit("attributed"),
-            is_degraded=no_cluster,
-            degraded_reasons=pl.when(no_cluster).then(pl.lit(["MRCL_down"])).otherwise(_NO_REASONS),
-            model_version=pl.lit(MODEL_VERSION),
+            is_degraded=pl.col("no_cluster"),
+            degraded_reasons=pl.when("no_cluster").then(pl.lit(["MRCL_down"])).otherwise(_NO_REASONS),
+            model_version=pl.lit(MODEL_VERSION if model is None else model.version),
         )
         .drop("row", "no_cluster")
-    )
-
-
-def _dated(name: str, retailer: Retailer, reports: pl.DataFrame, series: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
-    days = timedelta(days=facts.LOOK_BACK_DAYS + pairs.PLACEBO_DAYS)
-    candidates = dated_candidates(
-        Feeds(*(inputs[feed].filter(retailer=name) for feed in ("promotions", "campaigns", "contextual_events"))),
-        retailer,
-        inputs.scope.first_day - days,
-        inputs.scope.last_day + timedelta(days=kinds.LONGEST_LEAD_DAYS + 1),
-    )
-    present = (
-        series.filter(
-            ~pl.col("coverage").is_in(["closed", "not_expected"])
-            & pl.col("business_day").is_between(inputs.scope.first_day, inputs.scope.last_day)
-        )
-        .select("store_id", "sku", "business_day")
-        .unique()
-    )
-    stores = inputs["stores"].filter(retailer=name).select("store_id", "region", "latitude", "longitude")
-    known = pl.concat([reports.select("store_id"), present.select("store_id")]).unique().sort("store_id")
-    limits = store_limits(candidates, known.join(stores, on="store_id", how="left"))
-    found = pairs.dated_pairs(reports, candidates, limits, present, retailer.grain_length)
-    told = candidates.select("candidate", "kind", "candidate_id", "cause", "category", "prior", "starts_at", "ends_at")
-    return found.join(told, on="candidate").drop("candidate")
-
-
-def _together(dated: pl.DataFrame, observed: pl.DataFrame) -> pl.DataFrame:
-    columns = ["row", "kind", "candidate_id", "cause", "category", "prior", "starts_at", "ends_at", *FEATURES]
-    return (
-        pl.concat([dated, observed], how="diagonal")
-        .with_columns(
-            pl.lit(None, dtype=pl.Float64).alias(c) for c in FEATURES if c not in {*dated.columns, *observed.columns}
-        )
-        .select(columns)
     )
 
 
@@ -160,10 +114,14 @@ ATTRIBUTION_STAGE = Stage(
         "campaigns": Want("campaigns_down", log=_dated_input(CAMPAIGNS)),
         "contextual_events": Want("context_down", log=_dated_input(CONTEXTUAL_EVENTS)),
         "stores": Want("stores_down", log=Input(STORES, days_before=_ANY_DAY)),
+        MODEL: Want("attribution_model_down", model=MODEL, load=load),
     },
+    code_version="2",
     span="retailer",
     description=(
         "Why each report probably happened: dated, located candidates (promotions, campaigns, outside signals, "
         "public holidays) and what its own window shows, ranked against the alternative `unknown`."
     ),
 )
+
+_LOGS_WANTED = tuple(name for name, want in ATTRIBUTION_STAGE.wants.items() if want.log is not None)

@@ -31,12 +31,13 @@ class InputReader:
 
     Attributes:
         provenance: who reads, for the breakers.
+        settings: everything configured.
     """
 
     def __init__(self, models: ModelStore, settings: Settings, provenance: Provenance) -> None:
         self.provenance = provenance
         self._models = models
-        self._settings = settings
+        self.settings = settings
 
     def read(self, tx: Transaction, stage: Stage, scope: Scope, withheld: frozenset[str] = frozenset()) -> Inputs:
         """Everything that a stage may see for a scope, at the transaction's instant.
@@ -56,13 +57,13 @@ class InputReader:
         missing: set[str] = set()
         unconfigured: set[str] = set()
         for name, want in stage.wants.items():
-            dropped = name in withheld or "drop" in asked_at(self._settings, f"{stage.name}.{name}")
+            dropped = name in withheld or "drop" in asked_at(self.settings, f"{stage.name}.{name}")
             if want.log is not None:
                 rows = want.log.contract.empty(stored=True) if dropped else self._rows(tx, stage, name, want.log, scope)
                 frames[name] = rows
-                if dropped or down_from(tx, want.log.contract, self._settings, scope.retailer) <= scope.first_day:
+                if dropped or down_from(tx, want.log.contract, self.settings, scope.retailer) <= scope.first_day:
                     missing.add(name)
-                elif rows.is_empty() and not is_configured(want.log.contract, self._settings, scope.retailer):
+                elif rows.is_empty() and not is_configured(want.log.contract, self.settings, scope.retailer):
                     unconfigured.add(name)
             elif dropped:
                 missing.add(name)
@@ -72,19 +73,19 @@ class InputReader:
                 missing.add(name)
             else:
                 models[str(want.model)] = model
-        return Inputs(scope, self._settings, frames, models, frozenset(missing), frozenset(unconfigured))
+        return Inputs(scope, self.settings, frames, models, frozenset(missing), frozenset(unconfigured))
 
     def spans(self, tx: Transaction, stage: Stage, scope: Scope) -> list[Scope]:
         """The scope cut where a configured feed goes late, so that each day misses what it would miss alone."""
         logs = [want.log.contract for want in stage.wants.values() if want.log is not None]
-        ends = {down_from(tx, contract, self._settings, scope.retailer) for contract in logs}
+        ends = {down_from(tx, contract, self.settings, scope.retailer) for contract in logs}
         firsts = sorted({scope.first_day, *(day for day in ends if scope.first_day < day <= scope.last_day)})
         lasts = [*(day - timedelta(days=1) for day in firsts[1:]), scope.last_day]
         return [replace(scope, first_day=first, last_day=last) for first, last in zip(firsts, lasts, strict=True)]
 
     def _rows(self, tx: Transaction, stage: Stage, name: str, wanted: Input, scope: Scope) -> pl.DataFrame:
         try:
-            strike(self._settings, f"{stage.name}.{name}")
+            strike(self.settings, f"{stage.name}.{name}")
             return tx.live(wanted.contract, replace(input_scope(wanted, scope), stores=None))
         except Exception as error:
             raise WantFailed(name, error) from error
@@ -92,11 +93,11 @@ class InputReader:
     def _model(self, tx: Transaction, point: str, want: Want, version: dict[str, object]) -> Model | None:
         """A model's artefact, unless it cannot be loaded or has failed too often to be tried now."""
         assert want.load is not None
-        known = approach(tx, model_breaker(str(want.model)), self._settings.breakers, self.provenance)
+        known = approach(tx, model_breaker(str(want.model)), self.settings.breakers, self.provenance)
         if known.state == "open":
             return None
         try:
-            strike(self._settings, point)
+            strike(self.settings, point)
             artefact = want.load(self._models.read(str(version["artefact_hash"])))
         except Exception as error:
             note_failure(tx, known.name, error, self.provenance)

@@ -7,12 +7,13 @@ import sys
 import typer
 
 from mrs_assets.cli.alerts import alerts_app
-from mrs_assets.cli.decide import edit, models_app
+from mrs_assets.cli.decide import edit
 from mrs_assets.cli.diff import diff
 from mrs_assets.cli.drill import drill
 from mrs_assets.cli.errors import errors_app
 from mrs_assets.cli.health import health
 from mrs_assets.cli.look import explain, show
+from mrs_assets.cli.models import models_app
 from mrs_assets.cli.output import say
 from mrs_assets.cli.plan import plan_app
 from mrs_assets.cli.run import demo, reset, tick, ui

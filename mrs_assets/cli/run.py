@@ -8,7 +8,6 @@ import time
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
-import dagster as dg
 import polars as pl
 import typer
 from rich.console import Console
@@ -17,6 +16,7 @@ from rich.markup import escape
 from mrs_assets import __version__
 from mrs_assets.cli.errors import tell_open_letters
 from mrs_assets.cli.look import print_events
+from mrs_assets.cli.models import train_models
 from mrs_assets.cli.output import print_table, say
 from mrs_assets.cli.session import dagster_home, dagster_instance, open_settings
 from mrs_assets.contracts.settings import Settings
@@ -93,9 +93,9 @@ def demo() -> None:
         else:
             submission.write(warehouse.archive.inbox)
     run_tick(settings, warehouse)
-    say("training the baseline on the weeks before the reports begin")
+    say("training the models on the weeks before the reports begin")
     with dagster_instance(settings) as instance:
-        train_baseline_model(settings, warehouse, instance, str(reports_from - timedelta(days=1)), "mrs demo")
+        train_models(settings, warehouse, instance, (), str(reports_from - timedelta(days=1)), "mrs demo")
     for submission in later:
         submission.write(warehouse.archive.inbox)
     if not run_tick(settings, warehouse):
@@ -106,23 +106,6 @@ def demo() -> None:
     say(
         "Open the UI: [bold]make ui[/bold], then http://127.0.0.1:3000. Look closer: [bold]mrs show reports[/bold], "
         "[bold]mrs explain REPORT_ID[/bold]."
-    )
-
-
-def train_baseline_model(
-    settings: Settings, warehouse: Warehouse, instance: dg.DagsterInstance, last_day: str, approved_by: str
-) -> None:
-    """Materialise the baseline model's asset."""
-    from mrs_assets.definitions import build_definitions  # noqa: PLC0415 - loads the model libraries
-    from mrs_assets.in_process import QUIET  # noqa: PLC0415
-    from mrs_assets.model_asset import BASELINE_MODEL  # noqa: PLC0415
-
-    job = build_definitions(settings, warehouse).resolve_implicit_global_asset_job_def()
-    config = {"last_day": last_day, "approved_by": approved_by}
-    job.execute_in_process(
-        instance=instance,
-        asset_selection=[dg.AssetKey(BASELINE_MODEL)],
-        run_config={**QUIET, "ops": {BASELINE_MODEL: {"config": config}}},
     )
 
 

@@ -28,8 +28,12 @@ NAMES = (
     "store_share",
     "item_share",
     "retailer_share",
+    "parity",
 )
 """Names of the vector's elements, in order."""
+
+FEWEST_COUNTS, MOST_COUNTS = 3, 6
+"""Ticks with sales from which on, and up to which, their all being even says something."""
 
 SMALLEST_COUNT = 0.5
 SMALLEST_SHARE = 0.05
@@ -97,6 +101,7 @@ def vectors(windows: Windows) -> Array:
             _level(windows.actual_after, windows.expected_after),
             np.abs(amplitude - np.log(2.0)),
             windows.footprint,
+            _parity(np.where(known, windows.actual, np.nan)),
         ]
     )
     columns[count == 0] = np.nan
@@ -109,6 +114,18 @@ def _row_sum(matrix: Array) -> Array:
     for column in range(matrix.shape[1]):
         total = total + matrix[:, column]
     return total
+
+
+def _parity(actual: Array) -> Array:
+    """½ per tick that sold something where all of them sold an even number (each twice?), −1 where not.
+
+    NaN under FEWEST_COUNTS ticks; counts up to MOST_COUNTS of them.
+    """
+    some = actual > 0
+    count = _row_sum(some.astype(float))
+    even = _row_sum((some & (np.mod(actual, 2.0) == 0)).astype(float))
+    told = np.where(even == count, np.minimum(count, MOST_COUNTS) / 2, -1.0)
+    return np.where(count >= FEWEST_COUNTS, told, np.nan)
 
 
 def _level(actual: Array, expected: Array) -> Array:

@@ -1,14 +1,16 @@
-"""The parametric shapes that the cluster library is built from: each family's formula and ranges."""
+"""The parametric shapes that the cluster library is built from: each family's formula and ranges, and how it is drawn."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mrs_assets.clustering.features import SHAPE_TICKS, Array, Windows
 
+Whole = NDArray[np.int64]
 Profile = Callable[[Array, Array, Array], Array]
 """(tick 0 … n−1, n, peak ratio) → actual / expected."""
 
@@ -86,36 +88,75 @@ _SHARES = {
 """Ranges of the store, item and retailer shares for each reach."""
 
 
-def simulate(
-    family: Family, duration: tuple[int, int], peak: tuple[float, float], *, reach: str, count: int, seed: int
-) -> Windows:
-    """Noisy windows of one variant.
+@dataclass(frozen=True)
+class Background:
+    """Quiet times that shapes are drawn onto, one per row.
 
-    Durations and peaks are uniform on their ranges; expected units per tick are log-uniform on 3–300; actual
-    units are Poisson around expected × profile × log-normal noise of 10 % (a doubled family: twice a Poisson
-    count). The level before is that of 28 ticks around the expectation; an after exists for half of the windows.
+    Attributes:
+        actual, expected: units per tick, rows × BACKGROUND_TICKS; NaN where nothing is known. The window begins at
+            tick BEFORE_TICKS.
+    """
+
+    actual: Array
+    expected: Array
+
+
+BEFORE_TICKS, AFTER_TICKS = 28, 3
+BACKGROUND_TICKS = BEFORE_TICKS + SHAPE_TICKS + AFTER_TICKS
+
+
+def made_up(count: int, seed: int) -> Background:
+    """Steady series of 3–300 units a tick (log-uniform), Poisson with log-normal noise of 10 % a tick."""
+    rng = np.random.default_rng(seed)
+    volume = np.exp(rng.uniform(np.log(3.0), np.log(300.0), count))[:, None]
+    noise = np.exp(rng.normal(0.0, 0.1, (count, BACKGROUND_TICKS)))
+    actual = rng.poisson(volume * noise).astype(float)
+    return Background(actual, np.broadcast_to(volume, actual.shape).copy())
+
+
+def drawn_onto(
+    background: Background, family: Family, duration: tuple[int, int], peak: tuple[float, float], reach: str, seed: int
+) -> Windows:
+    """Windows of one variant on a background. Durations and peaks are uniform on their ranges.
+
+    What is added is Poisson; what is taken away leaves each unit by chance; a doubled family sells everything twice.
+    Half of the windows have an after, where the family has one.
     """
     rng = np.random.default_rng(seed)
+    count = len(background.actual)
     length = rng.integers(duration[0], duration[1] + 1, count)
     height = rng.uniform(peak[0], peak[1], count)[:, None]
-    volume = np.exp(rng.uniform(np.log(3.0), np.log(300.0), count))[:, None]
     tick = np.arange(SHAPE_TICKS, dtype=float)[None, :]
-    profile = np.maximum(family.profile(tick, length[:, None].astype(float), height), 0.0)
-    noise = np.exp(rng.normal(0.0, 0.1, (count, SHAPE_TICKS)))
-    halved = 2 if family.doubled else 1
-    actual = halved * rng.poisson(volume * profile * noise / halved).astype(float)
+    ratio = np.maximum(family.profile(tick, length[:, None].astype(float), height), 0.0)
+    inside = slice(BEFORE_TICKS, BEFORE_TICKS + SHAPE_TICKS)
+    usual, expected = background.actual[:, inside], background.expected[:, inside]
+    whole = np.maximum(np.nan_to_num(usual), 0.0).astype(np.int64)
+    more = rng.poisson(np.maximum(ratio - 1.0, 0.0) * np.nan_to_num(expected))
+    fewer = rng.binomial(whole, np.minimum(ratio, 1.0))
+    actual = 2.0 * usual if family.doubled else usual + np.where(ratio >= 1, more, fewer - whole)
     outside = tick >= length[:, None]
-    before = volume[:, 0] * 28
-    after_ticks = np.where((rng.random(count) < 0.5) & (not family.lasting), rng.integers(1, 4, count), 0)
-    after = volume[:, 0] * after_ticks
+    after = np.where((rng.random(count) < 0.5) & (not family.lasting), rng.integers(1, AFTER_TICKS + 1, count), 0)
     low, high = np.array(_SHARES[reach]).T
     return Windows(
         actual=np.where(outside, np.nan, actual),
-        expected=np.where(outside, np.nan, np.broadcast_to(volume, actual.shape)),
+        expected=np.where(outside, np.nan, expected),
         length=length,
-        actual_before=rng.poisson(before * np.exp(rng.normal(0.0, 0.06, count))).astype(float),
-        expected_before=before,
-        actual_after=rng.poisson(after * np.exp(rng.normal(0.0, 0.15, count))).astype(float),
-        expected_after=after,
+        actual_before=np.nansum(background.actual[:, :BEFORE_TICKS], axis=1),
+        expected_before=np.nansum(background.expected[:, :BEFORE_TICKS], axis=1),
+        actual_after=_first_sum(background.actual[:, inside.stop :], after),
+        expected_after=_first_sum(background.expected[:, inside.stop :], after),
         footprint=rng.uniform(low, high, (count, 3)),
     )
+
+
+def _first_sum(ticks: Array, count: Whole) -> Array:
+    return np.nansum(np.where(np.arange(ticks.shape[1]) < count[:, None], ticks, 0.0), axis=1)
+
+
+def variants() -> Iterator[tuple[int, Family, tuple[int, int], tuple[float, float], str]]:
+    """Every variant: place of the family in FAMILIES, the family, its range of lengths and of peaks, and its reach."""
+    for place, family in enumerate(FAMILIES):
+        for duration in family.durations:
+            for peak in family.peaks:
+                for reach in family.reach:
+                    yield place, family, duration, peak, reach

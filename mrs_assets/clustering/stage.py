@@ -6,32 +6,36 @@ import numpy as np
 import polars as pl
 
 from mrs_assets.clustering.features import vectors
-from mrs_assets.clustering.library import NOVEL, Library, build_library, match
+from mrs_assets.clustering.library import NOVEL, Library, build_library, load, match
 from mrs_assets.clustering.windows import LOOK_BACK_DAYS, footprint, windows
 from mrs_assets.contracts.logs.baseline import BASELINE
 from mrs_assets.contracts.logs.clustered import CLUSTERED
 from mrs_assets.contracts.logs.detected import DETECTED
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
-from mrs_assets.contracts.stage import NO_OTHERS, Frames, Input, Inputs, Stage
+from mrs_assets.contracts.stage import NO_OTHERS, Frames, Input, Inputs, Stage, Want
 
+MODEL = "cluster_library"
 IDENTITY = ["retailer", "business_day", "report_id", "tick", "store_id", "sku"]
 
 
 def cluster(inputs: Inputs) -> Frames:
     """Place every report of the scope in the library, at each of its ticks.
 
+    The library is the one in force; where none is, the one that is built in, which its rows name as their version.
     A report without a single tick that has both an actual and an expected value gets NULL in every cluster
     column and the reason `baseline_down`.
     """
-    library = build_library()
+    model = inputs.models.get(MODEL)
+    library = build_library() if model is None else model.artefact
+    version = library.version if model is None else model.version
     placed = [
-        _place(name, group.sort("report_id", "tick"), inputs, library)
+        _place(name, group.sort("report_id", "tick"), inputs, library, version)
         for (name,), group in sorted(inputs.asked("detected").group_by("retailer"))
     ]
     return {CLUSTERED.name: pl.concat(placed) if placed else CLUSTERED.empty()}
 
 
-def _place(name: object, reports: pl.DataFrame, inputs: Inputs, library: Library) -> pl.DataFrame:
+def _place(name: object, reports: pl.DataFrame, inputs: Inputs, library: Library, version: str) -> pl.DataFrame:
     retailer = inputs.settings.retailers[str(name)]
     series = inputs["series"].filter(retailer=name)
     today = series.filter(pl.col("business_day").is_in(reports["business_day"].unique().implode()))
@@ -79,7 +83,7 @@ def _place(name: object, reports: pl.DataFrame, inputs: Inputs, library: Library
             degraded_reasons=pl.when(known)
             .then(pl.lit([], dtype=pl.List(pl.String)))
             .otherwise(pl.lit(["baseline_down"])),
-            model_version=pl.lit(library.version),
+            model_version=pl.lit(version),
         )
     )
 
@@ -105,6 +109,8 @@ CLUSTERING_STAGE = Stage(
         "series": Input(SALES_TIMESERIES, days_before=LOOK_BACK_DAYS + 1, others_before=0),
         "baseline": Input(BASELINE, days_before=LOOK_BACK_DAYS + 1, others_before=NO_OTHERS),
     },
+    wants={MODEL: Want("cluster_library_down", model=MODEL, load=load)},
+    code_version="2",
     span="retailer",
     description=(
         "What each report looks like: its shape, size and footprint, matched with the nearest entry of a library "

@@ -82,6 +82,31 @@ class Replays(Section):
     hold_above_impact: float | None = Field(default=None, ge=0, allow_inf_nan=False)
 
 
+class Drift(Section):
+    """From when on the world is said to differ from what a model learnt: `[drift]`.
+
+    Attributes:
+        days: newest days that are looked at.
+        least_rows, least_reports: rows, and reports, under which nothing is judged.
+        most_shift: largest population stability index of a main input.
+        most_bias: largest mean residual of quiet days, in standard deviations, either way.
+        most_miscalibration: how far the share of quiet days outside of their 80 % interval may lie from 20 %.
+        most_without_history: largest share of expectations for which there was too little history.
+        most_unclustered: largest share of reports that no cluster is near.
+        most_unknown: largest share of reports without a likely cause.
+    """
+
+    days: int = Field(default=28, ge=1)
+    least_rows: int = Field(default=500, ge=1)
+    least_reports: int = Field(default=20, ge=1)
+    most_shift: float = Field(default=0.25, gt=0)
+    most_bias: float = Field(default=0.25, gt=0)
+    most_miscalibration: float = Field(default=0.08, gt=0, le=0.8)
+    most_without_history: float = Field(default=0.3, ge=0, le=1)
+    most_unclustered: float = Field(default=0.7, ge=0, le=1)
+    most_unknown: float = Field(default=0.9, ge=0, le=1)
+
+
 class Fault(Section):
     """One failure on purpose: `[[faults]]`; refused unless `environment = "staging"`.
 

@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from mrs_assets.contracts.alerting import Alerting
 from mrs_assets.contracts.errors import SettingsMistake
 from mrs_assets.contracts.feeds import CONTEXT_FEEDS, FEED_DECLARATIONS
-from mrs_assets.contracts.resilience import Breakers, Environment, Fault, Isolation, Recovery, Replays, Retries
+from mrs_assets.contracts.resilience import Breakers, Drift, Environment, Fault, Isolation, Recovery, Replays, Retries
 from mrs_assets.contracts.section import Section
 from mrs_assets.contracts.service_levels import ServiceLevels
 from mrs_assets.contracts.sources import DARK_AFTER_HOURS, Source, weights_fingerprint
@@ -135,7 +135,9 @@ class Detection(Section):
     """When a window becomes a report: `[detection]`.
 
     Attributes:
-        enter_z: scan score from which a window is a report; docs/explanation/detection.md has its curve.
+        fdr: false-discovery rate at which the trained classifier raises reports.
+        enter_z: scan score from which a window is a report where no classifier spoke; docs/explanation/detection.md
+            has its curve.
         stay_z: scan score under which a report's newest interval no longer counts as anomalous.
         candidate_z: scan score from which a window is logged as a candidate at all.
         max_window_ticks: longest window, in ticks.
@@ -143,6 +145,7 @@ class Detection(Section):
         expire_ticks: ticks without any evidence after which a report expires.
     """
 
+    fdr: float = Field(default=0.08, gt=0, lt=1)
     enter_z: float = Field(default=4.0, gt=0)
     stay_z: float = Field(default=1.5, gt=0)
     candidate_z: float = Field(default=3.2, gt=0)
@@ -195,6 +198,7 @@ class Settings(Section):
     replays: Replays = Replays()
     alerts: Alerting = Alerting()
     slo: ServiceLevels = ServiceLevels()
+    drift: Drift = Drift()
     faults: tuple[Fault, ...] = ()
 
     @model_validator(mode="after")

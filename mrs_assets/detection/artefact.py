@@ -1,18 +1,21 @@
-"""The trained baseline as it is applied, and its bytes."""
+"""The trained baseline as it is applied."""
 
 from __future__ import annotations
 
-import io
-import pickle
-from copy import copy
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mrs_assets.contracts.errors import MrsError
 from mrs_assets.detection.axis import Floats
 from mrs_assets.detection.features import FEATURES
+from mrs_assets.detection.trusted_pickle import (
+    BOOSTED_TREES,
+    ForeignArtefactError,
+    read_trusted,
+    without_fitting,
+    write_trusted,
+)
 
 if TYPE_CHECKING:
     from sklearn.ensemble import HistGradientBoostingRegressor
@@ -48,47 +51,18 @@ class TrainedBaseline:
         return np.asarray(self.scales)[np.searchsorted(STRATA, expected)]
 
 
-class ForeignArtefactError(MrsError):
-    """The bytes are not a baseline of ours, or name something that a baseline does not consist of."""
-
-
-_PARTS = {
+_PARTS = BOOSTED_TREES | {
     ("mrs_assets.detection.artefact", "TrainedBaseline"),
-    ("numpy", "dtype"),
-    ("numpy._core.multiarray", "scalar"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy._core.numeric", "_frombuffer"),
     ("sklearn._loss._loss", "CyHalfPoissonLoss"),
-    ("sklearn._loss.link", "Interval"),
     ("sklearn._loss.link", "LogLink"),
     ("sklearn._loss.loss", "HalfPoissonLoss"),
-    ("sklearn.ensemble._hist_gradient_boosting.binning", "_BinMapper"),
     ("sklearn.ensemble._hist_gradient_boosting.gradient_boosting", "HistGradientBoostingRegressor"),
-    ("sklearn.ensemble._hist_gradient_boosting.predictor", "TreePredictor"),
 }
 
 
-class _Reader(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _PARTS:
-            raise ForeignArtefactError(f"A baseline artefact does not hold {module}.{name}.")
-        return super().find_class(module, name)
-
-
 def dump(artefact: TrainedBaseline) -> bytes:
-    """Turn an artefact into bytes: equal models give equal bytes, on any number of processors.
-
-    What only fitting used (thread count, random generator) is left out, and no object is shared by reference.
-    """
-    regressor = copy(artefact.regressor)
-    regressor._bin_mapper = copy(regressor._bin_mapper)
-    regressor._bin_mapper.n_threads = None
-    regressor._feature_subsample_rng = None
-    buffer = io.BytesIO()
-    pickler = pickle.Pickler(buffer, protocol=5)
-    pickler.fast = True
-    pickler.dump(replace(artefact, regressor=regressor))
-    return buffer.getvalue()
+    """Turn an artefact into bytes: equal models give equal bytes, on any number of processors."""
+    return write_trusted(replace(artefact, regressor=without_fitting(artefact.regressor)))
 
 
 def load(artefact: bytes) -> TrainedBaseline:
@@ -97,10 +71,7 @@ def load(artefact: bytes) -> TrainedBaseline:
     Raises:
         ForeignArtefactError: the bytes are something else.
     """
-    try:
-        loaded = _Reader(io.BytesIO(artefact)).load()
-    except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError) as error:
-        raise ForeignArtefactError(f"Not a baseline artefact: {error}.") from error
+    loaded = read_trusted(artefact, _PARTS)
     if not isinstance(loaded, TrainedBaseline) or not set(loaded.features) <= set(FEATURES):
         raise ForeignArtefactError("Not a baseline artefact that this version can apply.")
     return loaded

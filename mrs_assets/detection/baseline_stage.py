@@ -67,15 +67,16 @@ def _predict(panel: Panel, model: TrainedBaseline | None, row: Ints, column: Int
     for columns, expectation in panel.expectations():
         begin, end = np.searchsorted(column[order], [columns.start, columns.stop])
         mine = order[begin:end]
-        values = _block(panel, columns, expectation, model)
+        values = predict_block(panel, columns, expectation, model)
         for name, dense in zip(names, values, strict=True):
             found[name][mine] = dense[row[mine], column[mine] - columns.start]
     return found
 
 
-def _block(
+def predict_block(
     panel: Panel, columns: slice, expectation: Expectation, model: TrainedBaseline | None
 ) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    """Expected units, both ends of the 80 % interval, dispersion and source of a block: scope's ticks × series."""
     expected = expectation.expected
     source = np.where(expectation.is_seasonal, _SEASONAL, _INSUFFICIENT).astype(np.float64)
     scale = np.where(expectation.is_seasonal, SEASONAL_SCALE, INSUFFICIENT_SCALE)

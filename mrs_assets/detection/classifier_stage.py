@@ -1,8 +1,6 @@
-"""The stage that scores the windows which end at each tick."""
+"""The stage that scores the windows which end at each tick, and judges them where a classifier was trained."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -10,73 +8,83 @@ import polars as pl
 from mrs_assets.contracts.logs.baseline import BASELINE
 from mrs_assets.contracts.logs.classifier import CLASSIFIER
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
-from mrs_assets.contracts.stage import Frames, Input, Inputs, Stage
-from mrs_assets.detection.axis import Floats, Ints
+from mrs_assets.contracts.stage import Frames, Input, Inputs, Model, Stage, Want
+from mrs_assets.detection.axis import Floats
 from mrs_assets.detection.evidence import Evidence, keys_of, read_evidence
-from mrs_assets.detection.grid import Grid, as_days, as_instants
-from mrs_assets.detection.noise import EIGHTY_PERCENT, variance
-from mrs_assets.detection.scan import SCAN_DAYS, best_windows, longest_window, trailing_sums
+from mrs_assets.detection.features import holiday_distance
+from mrs_assets.detection.grid import as_days, as_instants
+from mrs_assets.detection.judgement import load_classifier
+from mrs_assets.detection.scan import longest_window
+from mrs_assets.detection.window_features import LOOKBACK, describe
+from mrs_assets.detection.windows import Found, at_stake, find_windows
 
-WINDOWS_AT_ONCE = 20_000
-"""Windows whose sums are held in memory at once."""
+MODEL = "anomaly_classifier_model"
 
 
 def compute(inputs: Inputs) -> Frames:
     """At each tick with evidence, the best window upwards and downwards from `candidate_z` on."""
-    scope, series, baseline = inputs.scope, inputs["series"], inputs["baseline"]
-    wanted = baseline.filter(pl.col("business_day").is_between(scope.first_day, scope.last_day))
-    if wanted.is_empty():
+    evidence, found = read_windows(inputs)
+    if evidence is None:
         return {CLASSIFIER.name: CLASSIFIER.empty()}
     longest = longest_window(inputs.settings, inputs.retailer)
+    stake = at_stake(evidence, found, longest)
+    model = inputs.models.get(MODEL)
+    judged = _judged(evidence, found, longest, inputs, model) if model is not None else {}
+    frame = window_frame(evidence, found, str(inputs.scope.retailer), stake, judged)
+    return {
+        CLASSIFIER.name: frame.with_columns(model_version=pl.lit(model.version if model else None, dtype=pl.String))
+    }
+
+
+def read_windows(inputs: Inputs) -> tuple[Evidence | None, Found]:
+    """Every series of the stores in scope, and the windows that end at the ticks of the scope; None where none is."""
+    series, baseline = inputs["series"], inputs["baseline"]
+    if inputs.asked("baseline").is_empty():
+        nothing = np.zeros(0, dtype=np.int64)
+        return None, Found(nothing, nothing, np.zeros(0), nothing)
     evidence = read_evidence(
-        series, baseline, retailer=inputs.retailer, scope=scope, days_before=SCAN_DAYS, keys=keys_of(wanted)
+        series,
+        baseline,
+        retailer=inputs.retailer,
+        scope=inputs.scope,
+        days_before=LOOKBACK,
+        keys=keys_of(baseline),
     )
-    found = _scan(evidence, longest, inputs.settings.detection.candidate_z)
-    return {CLASSIFIER.name: _frame(evidence.grid, str(scope.retailer), found, _at_stake(evidence, found, longest))}
+    longest = longest_window(inputs.settings, inputs.retailer)
+    return evidence, find_windows(evidence, longest, inputs.settings.detection.candidate_z)
 
 
-@dataclass(frozen=True)
-class _Found:
-    """Windows: row of the newest tick, series, score and length."""
-
-    row: Ints
-    column: Ints
-    z: Floats
-    ticks: Ints
-
-
-def _scan(evidence: Evidence, longest: int, candidate_z: float) -> _Found:
-    first, parts = evidence.grid.first, []
-    for columns in evidence.grid.blocks():
-        actual, expected, spread = (
-            np.ascontiguousarray(values[:, columns]) for values in (evidence.actual, evidence.expected, evidence.spread)
-        )
-        counts = evidence.counts[first:, columns]
-        for windows in best_windows(actual, expected, spread, first=first, longest=longest):
-            at = np.nonzero(counts & (np.abs(windows.z) >= candidate_z))
-            parts.append((at[0] + first, at[1] + columns.start, windows.z[at], windows.ticks[at]))
-    return _Found(*(np.concatenate([part[n] for part in parts]) for n in range(4)))
+def _judged(evidence: Evidence, found: Found, longest: int, inputs: Inputs, model: Model) -> dict[str, Floats]:
+    features = describe(
+        evidence,
+        found,
+        longest=longest,
+        days_to_holiday=holiday_distance(evidence.grid.axis, inputs.retailer),
+        habits=model.artefact.habits,
+    )
+    judgement = model.artefact.judge(features)
+    return {
+        "anomaly_probability": judgement.probability,
+        "p_value": judgement.p_value,
+        "q_value": judgement.q_value,
+    }
 
 
-def _at_stake(evidence: Evidence, found: _Found, longest: int) -> Floats:
-    """Money (units without a price) by which each window surely deviates: the lower 80 % bound."""
-    stake = np.zeros(len(found.row))
-    for begin in range(0, len(stake), WINDOWS_AT_ONCE):
-        part = slice(begin, begin + WINDOWS_AT_ONCE)
-        at = (found.ticks[part] - 1, np.arange(len(found.ticks[part])))
-        actual, expected, spread = (
-            trailing_sums(values, found.row[part], found.column[part], longest)[at]
-            for values in (evidence.actual, evidence.expected, evidence.spread)
-        )
-        stake[part] = np.maximum(np.abs(actual - expected) - EIGHTY_PERCENT * np.sqrt(variance(expected, spread)), 0.0)
-    price = evidence.last_price(found.row, found.column, SCAN_DAYS)
-    return stake * np.where(np.isnan(price), 1.0, price)
+def window_frame(
+    evidence: Evidence, found: Found, retailer: str, stake: Floats, judged: dict[str, Floats]
+) -> pl.DataFrame:
+    """Rows of the log.
 
-
-def _frame(grid: Grid, retailer: str, found: _Found, stake: Floats) -> pl.DataFrame:
-    axis = grid.axis
+    Args:
+        evidence: what the windows were found in.
+        found: the windows.
+        retailer: whose.
+        stake: money by which each window surely deviates.
+        judged: columns that a model gives; empty where none does.
+    """
+    axis = evidence.grid.axis
     return (
-        grid.series[found.column]
+        evidence.grid.series[found.column]
         .with_columns(
             retailer=pl.lit(retailer),
             business_day=as_days(axis.day[found.row]),
@@ -85,8 +93,9 @@ def _frame(grid: Grid, retailer: str, found: _Found, stake: Floats) -> pl.DataFr
             window_end=as_instants(axis.ends[found.row]),
             direction=pl.Series(np.where(found.z > 0, "up", "down"), dtype=pl.String),
             scan_z=pl.Series(found.z),
-            severity_score=pl.Series(stake),
-            classifier_source=pl.lit("deviation_heuristic"),
+            severity_score=pl.Series(stake * judged.get("anomaly_probability", 1.0)),
+            classifier_source=pl.lit("model" if judged else "deviation_heuristic"),
+            **{name: pl.Series(values) for name, values in judged.items()},
         )
         .sort("store_id", "sku", "tick", "window_start")
     )
@@ -97,8 +106,10 @@ CLASSIFIER_STAGE = Stage(
     writes=(CLASSIFIER,),
     compute=compute,
     needs={
-        "series": Input(SALES_TIMESERIES, days_before=SCAN_DAYS),
-        "baseline": Input(BASELINE, days_before=SCAN_DAYS),
+        "series": Input(SALES_TIMESERIES, days_before=LOOKBACK),
+        "baseline": Input(BASELINE, days_before=LOOKBACK),
     },
-    description="How far the windows that end at each tick deviate from the baseline.",
+    wants={"classifier_model": Want("classifier_down", model=MODEL, load=load_classifier)},
+    code_version="2",
+    description="How far the windows that end at each tick deviate from the baseline, and which are anomalies.",
 )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
 
+from mrs_assets.contracts.calendar import public_holidays
+from mrs_assets.contracts.settings import Retailer
 from mrs_assets.detection.axis import EPOCH, Axis, Floats, Ints
 from mrs_assets.detection.expectation import RECENT_DAYS, Expectation
 from mrs_assets.detection.grid import Grid
@@ -132,6 +134,13 @@ def daily_price(axis: Axis, price: Floats) -> Floats:
     """
     known = ~np.isnan(price)
     return mean(History(axis, np.where(known, price, 0.0)).per_day(), History(axis, known.astype(np.float64)).per_day())
+
+
+def holiday_distance(axis: Axis, retailer: Retailer) -> Floats:
+    """Signed days from the retailer's nearest public holiday, at most `FURTHEST_HOLIDAY`, per tick of an axis."""
+    margin = timedelta(days=FURTHEST_HOLIDAY)
+    first, last = axis.business_day(0) - margin, axis.business_day(len(axis) - 1) + margin
+    return days_to_holiday(axis, public_holidays(retailer, first, last))
 
 
 def days_to_holiday(axis: Axis, holidays: Iterable[date]) -> Floats:

@@ -21,15 +21,28 @@ REPORT_DAYS = 77
 """Days after which a report expires: the baseline's means reach no further back, so that by then a level that
 persists is what is expected."""
 
+KEPT = 0.8
+"""Share of its score that a window which a model judged must keep where it may not reach back as far: what is judged
+is the whole window, and the rest of it may be nothing but the end of the report before."""
+
 CONTINUES, RECOVERED, EXPIRED = range(3)
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """The scan's windows at the scope's ticks, ticks × series: score and first row, per direction (0 up, 1 down)."""
+    """The scan's windows at the scope's ticks, ticks × series, per direction (0 up, 1 down).
+
+    Attributes:
+        z: score; 0 where there is none.
+        start: first row.
+        raises: whether a report begins with it: the classifier says so, or its score where none spoke.
+        probability: that it is an anomaly; NaN where nobody said.
+    """
 
     z: tuple[Floats, Floats]
     start: tuple[Ints, Ints]
+    raises: tuple[Flags, Flags]
+    probability: tuple[Floats, Floats]
 
 
 @dataclass
@@ -45,6 +58,7 @@ class State:
         free_from: first row that a report may begin in; kept where none is active.
         quiet, blank: evidence since `last`; ticks since any evidence.
         y, e, s: units, expectation and spread since `last`.
+        probability: highest that a window of the report was given; NaN where no model said.
     """
 
     active: Flags
@@ -58,6 +72,7 @@ class State:
     y: Floats
     e: Floats
     s: Floats
+    probability: Floats
 
     @classmethod
     def idle(cls, series: int) -> State:
@@ -70,7 +85,8 @@ class State:
             return np.zeros(series)
 
         none = np.zeros(series, dtype=np.bool_)
-        return cls(none, real(), whole(), whole(), whole(), whole(), whole(), whole(), real(), real(), real())
+        unsaid = np.full(series, np.nan)
+        return cls(none, real(), whole(), whole(), whole(), whole(), whole(), whole(), real(), real(), real(), unsaid)
 
 
 @dataclass(frozen=True)
@@ -80,7 +96,7 @@ class Tick:
     Attributes:
         row: row of the tick.
         column: series.
-        direction, onset, start, last: as in `State`.
+        direction, onset, start, last, probability: as in `State`.
         outcome: `CONTINUES`, `RECOVERED` or `EXPIRED`.
     """
 
@@ -90,6 +106,7 @@ class Tick:
     onset: Ints
     start: Ints
     last: Ints
+    probability: Floats
     outcome: Ints
 
 
@@ -158,6 +175,8 @@ class Lives:
         young = row - state.start < self._longest
         better = goes_on & young & (z != 0) & (start >= state.free_from) & (start < state.start)
         state.start = np.where(better, start, state.start)
+        said = np.where(up, self._candidates.probability[0][at], self._candidates.probability[1][at])
+        state.probability = np.where(goes_on, np.fmax(state.probability, said), state.probability)
 
     def _touch(self, state: State, row: int, which: Flags) -> None:
         state.last = np.where(which, row, state.last)
@@ -176,23 +195,30 @@ class Lives:
         return np.where(state.active, outcome, CONTINUES)
 
     def _raise(self, state: State, row: int) -> None:
-        """Begin reports where a window scores high enough and does not reach into the report before."""
+        """Begin reports where a window raises one and does not reach into the report before."""
         at = row - self._evidence.grid.first
         strongest, begins = np.zeros(len(state.active)), np.zeros(len(state.active), dtype=np.int64)
-        for z, start in zip(self._candidates.z, self._candidates.start, strict=True):
-            hot = ~state.active & (np.abs(z[at]) >= self._limits.enter_z)
+        probability = np.full(len(state.active), np.nan)
+        candidates = self._candidates
+        for z, start, raises, said in zip(
+            candidates.z, candidates.start, candidates.raises, candidates.probability, strict=True
+        ):
+            hot = ~state.active & raises[at]
             score, onset = np.where(hot, z[at], 0.0), start[at].copy()
             reaches_back = np.nonzero(hot & (onset < state.free_from))[0]
             if len(reaches_back):
                 found = self._rescan(row, reaches_back, state.free_from[reaches_back], np.sign(z[at][reaches_back]))
                 score[reaches_back], onset[reaches_back] = found
-            stronger = (np.abs(score) >= self._limits.enter_z) & (np.abs(score) > np.abs(strongest))
+            least = np.where(np.isnan(said[at]), self._limits.enter_z, KEPT * np.abs(z[at]))
+            stronger = hot & (np.abs(score) >= least) & (np.abs(score) > np.abs(strongest))
             strongest, begins = np.where(stronger, score, strongest), np.where(stronger, onset, begins)
+            probability = np.where(stronger, said[at], probability)
         new = strongest != 0
         state.active |= new
         state.direction = np.where(new, np.sign(strongest), state.direction)
         state.start = np.where(new, begins, state.start)
         state.onset = np.where(new, self._axis.ts[begins], state.onset)
+        state.probability = np.where(new, probability, state.probability)
         self._touch(state, row, new)
 
     def _rescan(self, row: int, columns: Ints, free_from: Ints, direction: Floats) -> tuple[Floats, Ints]:
@@ -219,5 +245,6 @@ def _rows(state: State, row: int, columns: Ints, outcome: Ints) -> Tick:
         onset=state.onset[columns],
         start=state.start[columns],
         last=state.last[columns],
+        probability=state.probability[columns],
         outcome=outcome[columns],
     )

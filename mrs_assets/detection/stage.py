@@ -11,8 +11,9 @@ from mrs_assets.contracts.logs.classifier import CLASSIFIER
 from mrs_assets.contracts.logs.detected import DETECTED
 from mrs_assets.contracts.logs.ended import ENDED
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
+from mrs_assets.contracts.settings import Detection
 from mrs_assets.contracts.stage import Frames, Input, Inputs, Stage
-from mrs_assets.detection.axis import Ints
+from mrs_assets.detection.axis import Axis, Floats, Ints
 from mrs_assets.detection.evidence import Evidence, keys_of, read_evidence
 from mrs_assets.detection.grid import SERIES, Grid, as_days, as_instants
 from mrs_assets.detection.impact import Impact, impact_of
@@ -35,7 +36,7 @@ def compute(inputs: Inputs) -> Frames:
 def _lived(inputs: Inputs) -> Frames:
     past = _newest_rows(inputs["past"])
     limits = inputs.settings.detection
-    raised = inputs["classifier"].filter(pl.col("scan_z").abs() >= limits.enter_z)
+    raised = inputs["classifier"].filter(raises_a_report(limits))
     keys = keys_of(raised, past.filter(pl.col("window_end").is_null()))
     if keys.is_empty():
         return NOTHING
@@ -49,14 +50,23 @@ def _lived(inputs: Inputs) -> Frames:
         keys=keys,
     )
     lives = Lives(
-        evidence, _candidates(inputs["classifier"], evidence.grid), limits, longest_window(inputs.settings, retailer)
+        evidence,
+        _candidates(inputs["classifier"], evidence.grid, limits),
+        limits,
+        longest_window(inputs.settings, retailer),
     )
     state = _state(past, evidence.grid)
     lives.resume(state)
     ticks = list(lives.run(state))
     if not ticks:
         return NOTHING
-    return _frames(evidence, str(inputs.scope.retailer), ticks, _reasons(inputs["series"], inputs["baseline"]))
+    return _frames(evidence, str(inputs.scope.retailer), ticks, _reasons(inputs, evidence.grid.axis))
+
+
+def raises_a_report(limits: Detection) -> pl.Expr:
+    """Whether a row of the classifier's log begins a report: what the model decides, or the score where none spoke."""
+    by_model = pl.col("q_value") <= limits.fdr
+    return pl.when(pl.col("q_value").is_not_null()).then(by_model).otherwise(pl.col("scan_z").abs() >= limits.enter_z)
 
 
 def _newest_rows(past: pl.DataFrame) -> pl.DataFrame:
@@ -65,7 +75,13 @@ def _newest_rows(past: pl.DataFrame) -> pl.DataFrame:
     ended = pl.col("window_end").is_not_null()
     latest_end = pl.col("window_end") == pl.col("window_end").max().over(SERIES)
     return past.filter((newest & ~ended) | latest_end.fill_null(False)).select(
-        *SERIES, "first_detected_from", "window_start", "window_end", "last_anomalous_at", "direction"
+        *SERIES,
+        "first_detected_from",
+        "window_start",
+        "window_end",
+        "last_anomalous_at",
+        "direction",
+        "anomaly_probability",
     )
 
 
@@ -82,36 +98,51 @@ def _state(past: pl.DataFrame, grid: Grid) -> State:
     state.onset[at] = _microseconds(going["first_detected_from"])
     state.start[at] = np.maximum(grid.axis.rows_starting_at(_microseconds(going["window_start"])), 0)
     state.last[at] = np.maximum(grid.axis.rows_ending_at(_microseconds(going["last_anomalous_at"])), 0)
+    state.probability[at] = going["anomaly_probability"].fill_null(np.nan).to_numpy()
     return state
 
 
-def _candidates(classifier: pl.DataFrame, grid: Grid) -> Candidates:
+def _candidates(classifier: pl.DataFrame, grid: Grid, limits: Detection) -> Candidates:
     shape = (len(grid.axis) - grid.first, grid.series.height)
-    z, starts = [], []
+    z, starts, raises, probabilities = [], [], [], []
     for direction in ("up", "down"):
-        rows = classifier.filter(pl.col("direction") == direction).join(
-            grid.series.with_row_index("series"), on=SERIES, how="inner"
+        rows = (
+            classifier.filter(pl.col("direction") == direction)
+            .with_columns(raises=raises_a_report(limits))
+            .join(grid.series.with_row_index("series"), on=SERIES, how="inner")
         )
         row = grid.axis.rows_ending_at(_microseconds(rows["tick"])) - grid.first
         inside = (row >= 0) & (row < shape[0])
         at = (row[inside], rows["series"].to_numpy()[inside])
         score, start = np.zeros(shape), np.zeros(shape, dtype=np.int64)
+        decided, probability = np.zeros(shape, dtype=np.bool_), np.full(shape, np.nan)
         score[at] = rows["scan_z"].to_numpy()[inside]
         start[at] = grid.axis.rows_starting_at(_microseconds(rows["window_start"]))[inside]
+        decided[at] = rows["raises"].to_numpy()[inside]
+        probability[at] = rows["anomaly_probability"].fill_null(np.nan).to_numpy()[inside]
         z.append(score)
         starts.append(start)
-    return Candidates(z=(z[0], z[1]), start=(starts[0], starts[1]))
+        raises.append(decided)
+        probabilities.append(probability)
+    return Candidates(
+        z=(z[0], z[1]),
+        start=(starts[0], starts[1]),
+        raises=(raises[0], raises[1]),
+        probability=(probabilities[0], probabilities[1]),
+    )
 
 
 def _microseconds(instants: pl.Series) -> Ints:
     return instants.to_physical().to_numpy().astype(np.int64)
 
 
-def _reasons(*computed_from: pl.DataFrame) -> pl.DataFrame:
+def _reasons(inputs: Inputs, axis: Axis) -> pl.DataFrame:
     """What the rows that reports are computed from had to do without: store_id, sku, ts, degraded_reasons."""
+    windows = inputs["classifier"].filter("is_degraded")
+    row = axis.rows_ending_at(_microseconds(windows["tick"]))
     degraded = pl.concat(
         rows.filter("is_degraded").select(*SERIES, "ts", "degraded_reasons").explode("degraded_reasons")
-        for rows in computed_from
+        for rows in (inputs["series"], inputs["baseline"], windows.with_columns(ts=as_instants(axis.ts[row])))
     )
     return degraded.group_by(*SERIES, "ts").agg(pl.col("degraded_reasons").unique().sort())
 
@@ -120,9 +151,9 @@ def _frames(evidence: Evidence, retailer: str, ticks: list[Tick], without: pl.Da
     """The rows of both logs; one whose newest interval rests on degraded rows says why."""
     axis = evidence.grid.axis
     row = np.concatenate([np.full(len(tick.column), tick.row) for tick in ticks])
-    column, direction, onset, start, last, outcome = (
+    column, direction, onset, start, last, probability, outcome = (
         np.concatenate([getattr(tick, name) for tick in ticks])
-        for name in ("column", "direction", "onset", "start", "last", "outcome")
+        for name in ("column", "direction", "onset", "start", "last", "probability", "outcome")
     )
     reasons = np.select([outcome == RECOVERED, outcome == EXPIRED], ["recovered", "expired"], "")
     rows = (
@@ -138,7 +169,8 @@ def _frames(evidence: Evidence, retailer: str, ticks: list[Tick], without: pl.Da
             direction=pl.Series(np.where(direction > 0, "up", "down"), dtype=pl.String),
             report_status=pl.lit("detected"),
             resolution_reason=pl.Series(reasons, dtype=pl.String),
-            **_impact_columns(impact_of(evidence, start, last, row, column)),
+            anomaly_probability=pl.Series(probability).fill_nan(None),
+            **_impact_columns(impact_of(evidence, start, last, row, column), probability),
         )
         .with_columns(ended=pl.col("resolution_reason") != "")
         .with_columns(window_end=pl.when("ended").then("last_anomalous_at"))
@@ -154,10 +186,11 @@ def _frames(evidence: Evidence, retailer: str, ticks: list[Tick], without: pl.Da
     }
 
 
-def _impact_columns(impact: Impact) -> dict[str, pl.Series]:
+def _impact_columns(impact: Impact, probability: Floats) -> dict[str, pl.Series]:
     amount = impact.attributed - impact.baseline
     values = {
-        "severity_score": np.maximum(np.abs(amount) - impact.half, 0.0),
+        "severity_score": np.maximum(np.abs(amount) - impact.half, 0.0)
+        * np.where(np.isnan(probability), 1.0, probability),
         "impact_estimate": amount,
         "impact_lower": amount - impact.half,
         "impact_upper": amount + impact.half,
@@ -190,6 +223,6 @@ DETECTION_STAGE = Stage(
         "closed": Input(ENDED),
     },
     picture=most_telling_picture,
-    code_version="2",
+    code_version="3",
     description="Reports: anomalies that keep their identity from the first tick that raises them to their end.",
 )

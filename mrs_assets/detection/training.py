@@ -9,16 +9,20 @@ import polars as pl
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from mrs_assets.contracts.errors import UserMistake
+from mrs_assets.contracts.feeds.promotions import PROMOTIONS
+from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Retailer, Settings
+from mrs_assets.contracts.trainable import Learnt, Lessons, Trainable
 from mrs_assets.detection.artefact import STRATA, TrainedBaseline, dump, load
 from mrs_assets.detection.axis import Flags, Floats, Ints
+from mrs_assets.detection.baseline_stage import MODEL
 from mrs_assets.detection.features import FEATURES
 from mrs_assets.detection.grid import SERIES
 from mrs_assets.detection.noise import variance
 from mrs_assets.detection.panel import read_panel
 
-__all__ = ["TrainedBaseline", "dump", "load", "train_baseline"]
+__all__ = ["BASELINE_MODEL", "TrainedBaseline", "dump", "load", "train_baseline"]
 
 MIN_ROWS = 2_000
 """Ticks with enough history under which there is nothing to learn."""
@@ -172,3 +176,16 @@ def _poisson_deviance(units: Floats, expected: Floats) -> float:
     units = np.maximum(units, 0.0)
     log_ratio = np.log(np.maximum(units, 1e-300) / expected)
     return float(np.mean(2.0 * (np.where(units > 0, units * log_ratio, 0.0) - (units - expected))))
+
+
+def _learn(lessons: Lessons) -> Learnt:
+    model, metrics = train_baseline(lessons["series"], lessons["promotions"], lessons.settings)
+    return Learnt(dump(model), metrics)
+
+
+BASELINE_MODEL = Trainable(
+    name=MODEL,
+    reads={"series": SALES_TIMESERIES, "promotions": PROMOTIONS},
+    learn=_learn,
+    description="Trained baseline: expected units from a series' own past, the calendar and promotions.",
+)

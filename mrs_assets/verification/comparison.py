@@ -15,6 +15,7 @@ from mrs_assets.contracts.logs.ended import CORRECTED, ENDED
 from mrs_assets.contracts.logs.events import EVENTS
 from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.logs.model_registry import MODEL_REGISTRY
+from mrs_assets.contracts.logs.proposed_clusters import PROPOSED_CLUSTERS
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.views import VIEWS, View
 from mrs_assets.finalisation.rebase import NEEDS_REVIEW
@@ -22,7 +23,8 @@ from mrs_assets.hydration.folds import FOLDS
 from mrs_resources.hydrator import Hydrator
 from mrs_resources.log_store import EVER, LogStore, Transaction
 
-COMPARED = tuple(log for log in LOGS if log.stage not in ("operations", "rereview") and log is not MODEL_REGISTRY)
+_DECIDED = (MODEL_REGISTRY, PROPOSED_CLUSTERS)
+COMPARED = tuple(log for log in LOGS if log.stage not in ("operations", "rereview") and log not in _DECIDED)
 """Logs whose live rows follow from the files that arrived and from the models in force."""
 
 EXAMPLES = 3

@@ -107,7 +107,8 @@ def test_a_range_equals_day_by_day(
     rows = range_equals_days(ATTRIBUTION_STAGE, logs, world.settings(), world.day(37), world.day(42))[ATTRIBUTED.name]
     assert rows["confidence_score"].max() is None or rows["confidence_score"].max() <= HIGHEST_CONFIDENCE
     for text in rows["supporting_evidence"]:
-        assert {"candidates", "considered", "unknown_score", "would_change"} == set(json.loads(text))
+        told = {"candidates", "considered", "unknown_score", "unknown_share", "would_change"}
+        assert told == set(json.loads(text))
 
 
 def test_an_hourly_anomaly_finds_its_cause_within_the_day() -> None:

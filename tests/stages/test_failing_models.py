@@ -8,15 +8,24 @@ from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
+import numpy as np
 import polars as pl
 import pytest
 
 from mrs_assets.contracts.logs.baseline import BASELINE
 from mrs_assets.contracts.logs.detected import DETECTED
+from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.resilience import Fault
-from mrs_assets.contracts.settings import Settings
+from mrs_assets.contracts.settings import Retailer, Settings
+from mrs_assets.contracts.trainable import Lessons, Trainable
 from mrs_assets.detection.baseline_stage import MODEL
+from mrs_assets.detection.training import BASELINE_MODEL
+from mrs_assets.graph import STAGES, TRAINABLES
+from mrs_resources import model_registry as registry
+from mrs_resources.kernel import Provenance
+from mrs_resources.model_store import active_model
 from tests.conftest import SteppingClock
+from tests.detection.pipeline import axis_of, series_rows
 from tests.stories.test_one_anomaly import spike
 from tests.world import FIRST_DAY, DirectWorld, World, daily_sales, settings_for
 
@@ -45,6 +54,40 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ).success
     world.send(SALES.filter(pl.col("ts") >= SINCE), "later.csv")
     return world.home
+
+
+@pytest.fixture(scope="module")
+def all_trained(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a version of every model in force; those that need more to learn from are taught elsewhere."""
+    home = tmp_path_factory.mktemp("all_trained")
+    shutil.copytree(trained, home, symlinks=True, dirs_exist_ok=True)
+    world = later(home, 1)
+    series = wild_series()
+    for model in TRAINABLES:
+        if model is BASELINE_MODEL:
+            continue
+        frames = {name: series if log is SALES_TIMESERIES else log.empty() for name, log in model.reads.items()}
+        artefact = model.learn(Lessons(world.settings, frames)).artefact
+        put_in_force(world, model.name, artefact)
+    return home
+
+
+def wild_series() -> pl.DataFrame:
+    """Half a year of series that vary enough for anomalies to be told from."""
+    rng, days, count = np.random.default_rng(0), 180, 60
+    mean = rng.uniform(5, 40, count) * rng.gamma(8, 1 / 8, (days, count))
+    axis = axis_of(Retailer(timezone="Europe/London", country="GB"), days)
+    return series_rows(axis, rng.poisson(mean).astype(float), per_store=10)
+
+
+def put_in_force(world: World, name: str, artefact: bytes) -> None:
+    digest = world.warehouse.models.save(artefact)
+    row = {"retailer": "*", "business_day": FIRST_DAY, "trained_on_from": FIRST_DAY, "trained_on_to": FIRST_DAY}
+    row |= {"model_name": name, "model_version_id": digest[:12], "artefact_hash": digest}
+    by = Provenance("a test", "0")
+    with world.warehouse.store.transaction() as tx:
+        registry.register(tx, row, by)
+        registry.approve(tx, name, digest[:12], "ada", by)
 
 
 def later(home: Path, hours: float, *faults: Fault, kind: type[World] = DirectWorld) -> World:
@@ -108,3 +151,43 @@ def test_the_heuristic_answers_until_the_model_is_back(
     mended.tick()
     for now, then in zip(of_the_last_days(mended), undisturbed, strict=True):
         assert now.equals(then)
+
+
+@pytest.mark.parametrize("model", [m for m in TRAINABLES if m is not BASELINE_MODEL], ids=lambda m: m.name)
+def test_any_model_that_is_damaged_degrades_the_rows_it_speaks_for_until_it_is_back(
+    model: Trainable, all_trained: Path, tmp_path: Path
+) -> None:
+    (stage,) = [stage for stage in STAGES if model.name in {want.model for want in stage.wants.values()}]
+    (want,) = [want for want in stage.wants.values() if want.model == model.name]
+    (log,) = stage.writes
+
+    def of_the_stage(world: World) -> pl.DataFrame:
+        return world.content(log).filter(pl.col("business_day") >= SINCE)
+
+    whole_home = tmp_path / "whole"
+    shutil.copytree(all_trained, whole_home, symlinks=True)
+    undisturbed = later(whole_home, 2)
+    undisturbed.tick()
+    expected = of_the_stage(undisturbed)
+    assert expected.height > 0
+    assert not expected["degraded_reasons"].list.contains(want.reason).any()
+
+    home = tmp_path / "harmed"
+    shutil.copytree(all_trained, home, symlinks=True)
+    world = later(home, 2)
+    with world.warehouse.store.transaction() as tx:
+        in_force = active_model(tx, model.name)
+    assert in_force is not None
+    artefact = home / "models" / str(in_force["artefact_hash"])
+    whole = artefact.read_bytes()
+    damaged(artefact)
+    world.tick()
+    rows = of_the_stage(world)
+    assert rows.height > 0, "the fallback answers"
+    assert rows["degraded_reasons"].list.contains(want.reason).all()
+    reports = world.content(DETECTED).filter(pl.col("business_day") >= SINCE)
+    assert reports.height > 0, "the graph goes on"
+    artefact.write_bytes(whole)
+    mended = later(home, 8)
+    mended.tick()
+    assert of_the_stage(mended).equals(expected)

@@ -17,6 +17,7 @@ from mrs_assets.contracts.logs.events import EVENTS
 from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.logs.model_registry import MODEL_REGISTRY
 from mrs_assets.contracts.logs.operations import BREAKERS, DEMO_RUN_CONFIG
+from mrs_assets.contracts.logs.proposed_clusters import PROPOSED_CLUSTERS
 from mrs_assets.contracts.logs.replays import REPLAY_CERTIFICATES, REPLAY_PARTS, REPLAY_PLANS, SUPERSEDED
 from mrs_assets.contracts.logs.rereview import REATTRIBUTED, RECLUSTERED, REREVIEW_WORKLIST
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
@@ -40,6 +41,7 @@ LOGS: tuple[Contract, ...] = (
     RECLUSTERED,
     REATTRIBUTED,
     MODEL_REGISTRY,
+    PROPOSED_CLUSTERS,
     DEMO_RUN_CONFIG,
     REPLAY_PLANS,
     REPLAY_PARTS,

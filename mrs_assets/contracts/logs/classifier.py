@@ -21,7 +21,12 @@ class AnomalyPrediction(Rows):
     anomaly_probability: float = share(
         description="Probability that the window is anomalous; NULL where no model says."
     )
-    p_value: float = share(description="Chance of a score this extreme in a quiet series.")
+    p_value: float = share(
+        description="Chance that a quiet stretch of a series scores as high at its height; NULL where no model says."
+    )
+    q_value: float = share(
+        description="Smallest false-discovery rate at which the window is reported; NULL where no model says."
+    )
     severity_score: float = optional(description="Money (units without a price) at stake, weighted by probability.")
     classifier_source: str = required(
         isin=list(CLASSIFIER_SOURCES), description=f"What judged: {', '.join(CLASSIFIER_SOURCES)}."

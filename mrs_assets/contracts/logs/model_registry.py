@@ -17,6 +17,10 @@ class RegisteredModel(Rows):
     artefact_hash: str = required(description="SHA-256 of the artefact's bytes.")
     approved_by: str = optional(description="Who activated it; NULL: nobody.")
     approved_at: Instant = optional(description="When it was activated. UTC.")
+    withdrawn_by: str = optional(description="Who withdrew it; NULL: nobody since it was activated.")
+    withdrawn_at: Instant = optional(description="When it was withdrawn. UTC.")
+    built_on: str = optional(description="JSON: model → version in force of it that it was learnt with.")
+    inputs: str = optional(description="JSON: how its main inputs were distributed in what it learnt from.")
     is_active: bool = required(description="Whether inference uses it.")
 
 

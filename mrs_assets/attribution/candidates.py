@@ -1,0 +1,93 @@
+"""From logs to candidates: everything that could explain the reports of one retailer, with its features."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import timedelta
+
+import polars as pl
+
+from mrs_assets.attribution import facts, kinds, pairs, placebo
+from mrs_assets.attribution.coverage import store_limits
+from mrs_assets.attribution.dated import Feeds, dated_candidates
+from mrs_assets.attribution.observed import observed_candidates
+from mrs_assets.attribution.prices import price_facts
+from mrs_assets.attribution.terms import FEATURES
+from mrs_assets.contracts.settings import Retailer
+from mrs_assets.contracts.stage import Inputs
+
+CALENDAR = "public_holidays"
+"""The input that no feed brings: public holidays, known where the retailer's country is."""
+
+COUNTS = ("jumped_at", "others_moving", "others_covered")
+"""What the words of the evidence need beside the features."""
+
+
+@dataclass(frozen=True)
+class Considered:
+    """What one retailer's reports are judged by.
+
+    Attributes:
+        reports: bounded MRDL rows, with `row` and no_cluster: whether a usable cluster is wanting.
+        candidates: row, kind, candidate_id, cause, category, prior, starts_at, ends_at, FEATURES, COUNTS.
+        unconfigured: inputs that nobody configured for this retailer.
+    """
+
+    reports: pl.DataFrame
+    candidates: pl.DataFrame
+    unconfigured: Collection[str]
+
+
+def considered(name: str, reports: pl.DataFrame, inputs: Inputs) -> Considered:
+    """Every candidate of every report row of one retailer, from what is known at its tick."""
+    retailer = inputs.settings.retailers[name]
+    reports = facts.bounded(reports)
+    clusters = inputs["clustered"].filter((pl.col("retailer") == name) & pl.col("cluster_id").is_not_null())
+    series = inputs["series"].filter(retailer=name)
+    known = facts.window_facts(reports, series).join(price_facts(reports, series), on="row")
+    observed = observed_candidates(reports, known, clusters)
+    dated = _dated(name, retailer, reports, series, inputs)
+    seen = clusters.select("report_id", "tick", no_cluster=pl.lit(False)).unique(["report_id", "tick"])
+    return Considered(
+        reports.join(seen, on=["report_id", "tick"], how="left", maintain_order="left").with_columns(
+            pl.col("no_cluster").fill_null(value=True)
+        ),
+        _together(dated, observed),
+        {*inputs.unconfigured, *(() if retailer.country else (CALENDAR,))},
+    )
+
+
+def _dated(name: str, retailer: Retailer, reports: pl.DataFrame, series: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
+    days = timedelta(days=facts.LOOK_BACK_DAYS + placebo.PLACEBO_DAYS)
+    candidates = dated_candidates(
+        Feeds(*(inputs[feed].filter(retailer=name) for feed in ("promotions", "campaigns", "contextual_events"))),
+        retailer,
+        inputs.scope.first_day - days,
+        inputs.scope.last_day + timedelta(days=kinds.LONGEST_LEAD_DAYS + 1),
+    )
+    present = (
+        series.filter(
+            ~pl.col("coverage").is_in(["closed", "not_expected"])
+            & pl.col("business_day").is_between(inputs.scope.first_day, inputs.scope.last_day)
+        )
+        .select("store_id", "sku", "business_day")
+        .unique()
+    )
+    stores = inputs["stores"].filter(retailer=name).select("store_id", "region", "latitude", "longitude")
+    known = pl.concat([reports.select("store_id"), present.select("store_id")]).unique().sort("store_id")
+    limits = store_limits(candidates, known.join(stores, on="store_id", how="left"))
+    found = pairs.dated_pairs(reports, candidates, limits, present, series, retailer.grain_length)
+    told = candidates.select("candidate", "kind", "candidate_id", "cause", "category", "prior", "starts_at", "ends_at")
+    return found.join(told, on="candidate").drop("candidate")
+
+
+def _together(dated: pl.DataFrame, observed: pl.DataFrame) -> pl.DataFrame:
+    columns = ["row", "kind", "candidate_id", "cause", "category", "prior", "starts_at", "ends_at", *FEATURES, *COUNTS]
+    return (
+        pl.concat([dated, observed], how="diagonal")
+        .with_columns(
+            pl.lit(None, dtype=pl.Float64).alias(c) for c in FEATURES if c not in {*dated.columns, *observed.columns}
+        )
+        .select(columns)
+    )

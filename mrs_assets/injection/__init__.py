@@ -1,0 +1,1 @@
+"""Anomalies of known kind, place and size, drawn onto real series: what models are taught with and tried on."""
