@@ -129,18 +129,21 @@ class Transaction:
         ).fetchall()
 
     def degraded_days(self, contract: Contract) -> pl.DataFrame:
-        """Live degraded rows by business day and reason.
+        """Live degraded rows by business day, reason and, where rows tell of an end, why it ended.
 
         Returns:
-            Columns retailer, business_day, reason, rows, written_at (the newest of the rows, UTC), sorted.
+            Columns retailer, business_day, reason, resolution_reason (NULL where there is none), rows, written_at (the
+            newest of the rows, UTC), sorted.
         """
         self.ensure(contract)
+        ended = "resolution_reason" if "resolution_reason" in contract.body else "CAST(NULL AS VARCHAR)"
         return self.query(
             f"WITH marked AS (SELECT * FROM {contract.name} WHERE run_id = $run AND is_degraded AND NOT is_retracted), "
-            "reasons AS (SELECT retailer, business_day, unnest(degraded_reasons) AS reason, written_at FROM marked m "
+            f"reasons AS (SELECT retailer, business_day, unnest(degraded_reasons) AS reason, {ended} AS "
+            "resolution_reason, written_at FROM marked m "
             f"WHERE NOT EXISTS (SELECT 1 FROM {contract.name} n WHERE n.run_id = $run AND n.version > m.version "
-            f"AND {same_key(contract, 'm', 'n')})) SELECT retailer, business_day, reason, count(*) AS rows, "
-            "max(written_at) AS written_at FROM reasons GROUP BY ALL ORDER BY ALL",
+            f"AND {same_key(contract, 'm', 'n')})) SELECT retailer, business_day, reason, resolution_reason, "
+            "count(*) AS rows, max(written_at) AS written_at FROM reasons GROUP BY ALL ORDER BY ALL",
             {"run": self.run_id},
         )
 
