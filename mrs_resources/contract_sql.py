@@ -52,16 +52,19 @@ def scope_sql(scope: Scope, contract: Contract, run_id: str) -> tuple[str, list[
 
 
 def degraded_days_sql(contract: Contract) -> str:
-    """SQL of live degraded rows by business day and reason.
+    """SQL of live degraded rows by business day, reason and, where rows tell of an end, why it ended.
 
-    Parameters: `$run_id`. Columns: retailer, business_day, reason, rows, written_at (the newest of the rows, UTC).
+    Parameters: `$run_id`. Columns: retailer, business_day, reason, resolution_reason (NULL where there is none), rows,
+    written_at (the newest of the rows, UTC).
     """
+    ended = "resolution_reason" if "resolution_reason" in contract.body else "CAST(NULL AS VARCHAR)"
     return (
         f"WITH marked AS (SELECT * FROM {contract.name} WHERE run_id = $run_id AND is_degraded AND NOT is_retracted), "
-        "reasons AS (SELECT retailer, business_day, unnest(degraded_reasons) AS reason, written_at FROM marked m "
+        f"reasons AS (SELECT retailer, business_day, unnest(degraded_reasons) AS reason, {ended} AS resolution_reason, "
+        "written_at FROM marked m "
         f"WHERE NOT EXISTS (SELECT 1 FROM {contract.name} n WHERE n.run_id = $run_id AND n.version > m.version "
-        f"AND {same_key(contract, 'm', 'n')})) SELECT retailer, business_day, reason, count(*) AS rows, "
-        "max(written_at) AS written_at FROM reasons GROUP BY ALL"
+        f"AND {same_key(contract, 'm', 'n')})) SELECT retailer, business_day, reason, resolution_reason, "
+        "count(*) AS rows, max(written_at) AS written_at FROM reasons GROUP BY ALL"
     )
 
 

@@ -130,10 +130,11 @@ class Transaction:
         ).fetchall()
 
     def degraded_days(self, contract: Contract) -> pl.DataFrame:
-        """Live degraded rows by business day and reason.
+        """Live degraded rows by business day, reason and, where rows tell of an end, why it ended.
 
         Returns:
-            Columns retailer, business_day, reason, rows, written_at (the newest of the rows, UTC), sorted.
+            Columns retailer, business_day, reason, resolution_reason (NULL where there is none), rows, written_at (the
+            newest of the rows, UTC), sorted.
         """
         self.ensure(contract)
         return self.query(f"{degraded_days_sql(contract)} ORDER BY ALL", {"run_id": self.run_id})

@@ -19,6 +19,7 @@ from mrs_assets.contracts.stage import Frames, Input, Inputs, Stage, Want
 MODEL_VERSION = "cohorting-declared-1"
 """Raised by hand when a link, strength or limit changes."""
 
+DOWN = "MRCH_down"
 NOVEL = "novel"
 """Cluster of reports that are like no known shape, and so not like each other either."""
 
@@ -50,8 +51,10 @@ def cohort(inputs: Inputs) -> Frames:
 
 
 def _with_closed(events: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
-    """With the events that corrected data closed: they hold while no row speaks of them."""
+    """With the events that corrected data closed: they hold while no row speaks of them, cohorting down or not."""
     closed = inputs["events"].filter(resolution_reason=CORRECTED).join(events, on="report_group_id", how="anti")
+    closed = closed.with_columns(pl.col("degraded_reasons").list.set_difference([DOWN]).list.sort())
+    closed = closed.with_columns(is_degraded=pl.col("degraded_reasons").list.len() > 0)
     return pl.concat([events, closed.select(events.columns)])
 
 
@@ -207,7 +210,7 @@ COHORTING_STAGE = Stage(
     writes=(COHORTED, EVENTS),
     compute=cohort,
     fallback=uncohorted,
-    down="MRCH_down",
+    down=DOWN,
     answers="detected",
     needs={"detected": _remembered(DETECTED), "previous": Input(COHORTED), "events": Input(EVENTS)},
     wants={

@@ -29,6 +29,7 @@ _SAID = pl.Schema(
         "final_decision": pl.String(),
         "annotation_id": pl.String(),
         "finalized_at": _INSTANT,
+        "is_reopened": pl.Boolean(),
         "review_state": pl.String(),
         "review_sides": pl.String(),
         "edited_as": pl.List(pl.String()),
@@ -140,6 +141,7 @@ def _as_row(report_id: str, verdict: Verdict) -> dict[str, Any]:
         "annotation_id": verdict.decided_by,
         "finalized_at": verdict.decided_at,
         "evidence_count": verdict.evidence_count,
+        "is_reopened": verdict.review_state == "reopened",
     }
 
 
@@ -234,7 +236,7 @@ def _with_status(rows: pl.DataFrame, missing: frozenset[str]) -> pl.DataFrame:
     stage = (
         pl.when(withdrawn)
         .then(pl.lit("ended"))
-        .when(pl.col("review_state") == "reopened")
+        .when("is_reopened")
         .then(pl.lit("reopened"))
         .when(pl.col("event_status") == "ended")
         .then(pl.lit("ended"))

@@ -10,6 +10,7 @@ import polars as pl
 
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.logs.arrivals import ARRIVALS
+from mrs_assets.contracts.logs.ended import CORRECTED
 from mrs_assets.contracts.logs.replays import REPLAY_PLANS
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.stage import Input, Stage, Want
@@ -46,7 +47,7 @@ class Standing:
 
 
 def standing_list(tx: Transaction, settings: Settings, stages: Sequence[Stage], closing: Closing) -> list[Standing]:
-    """Every degraded live row, grouped, at the transaction's instant.
+    """Every degraded live row that anything can mend, grouped, at the transaction's instant.
 
     Args:
         tx: the open transaction.
@@ -56,7 +57,7 @@ def standing_list(tx: Transaction, settings: Settings, stages: Sequence[Stage], 
     """
     writers: list[tuple[Contract, Stage | None]] = [(log, stage) for stage in stages for log in stage.writes]
     writers.append((closing.finalisation, None))
-    degraded = {log.name: tx.degraded_days(log) for log, _ in writers}
+    degraded = {log.name: _mendable(tx.degraded_days(log), stage, closing) for log, stage in writers}
     if all(frame.is_empty() for frame in degraded.values()):
         return []
     causes = _Causes(tx, settings, degraded)
@@ -66,6 +67,18 @@ def standing_list(tx: Transaction, settings: Settings, stages: Sequence[Stage], 
             own = reason in (closing.finalisation_reasons if stage is None else _own_reasons(stage))
             found += _grouped(causes, log, stage, str(retailer), str(reason), rows, own=own)
     return found
+
+
+def _mendable(rows: pl.DataFrame, stage: Stage | None, closing: Closing) -> pl.DataFrame:
+    """What corrected data closed keeps its last state, and that is not computed again: only who wrote it says it anew.
+
+    Returns:
+        Columns retailer, business_day, reason, rows, written_at, sorted.
+    """
+    said_anew = closing.finalisation_reasons if stage is None else {stage.down}
+    closed = pl.col("resolution_reason").eq_missing(pl.lit(CORRECTED)) & ~pl.col("reason").is_in(said_anew)
+    by = ["retailer", "business_day", "reason"]
+    return rows.filter(~closed).group_by(by).agg(pl.col("rows").sum(), pl.col("written_at").max()).sort(by)
 
 
 @dataclass

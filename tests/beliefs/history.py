@@ -74,6 +74,11 @@ class History:
         """The report of the eggs of store s2 that is true now."""
         return str(self.reader.show("reports", where=EGGS)["report_id"][0])
 
+    @property
+    def first_report(self) -> str:
+        """The one that was true at the start; other source weights give it another onset, and so another identity."""
+        return str(self.reader.show("reports", where=EGGS, as_of=self.known["start"])["report_id"][0])
+
 
 EGGS = "store_id = 's2' AND sku = 'eggs' AND resolution_reason IS DISTINCT FROM 'data correction'"
 

@@ -39,7 +39,7 @@ def test_a_view_as_of_an_instant_is_what_was_shown_then(view: str, history: Hist
 
 
 def test_a_reports_life_as_of_an_instant_ends_there(history: History) -> None:
-    report, reader = history.report, history.reader
+    report, reader = history.first_report, history.reader
     whole = reader.explain(report)
     for at in history.known.values():
         then = reader.explain(report, as_of=at)

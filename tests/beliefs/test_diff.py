@@ -64,7 +64,7 @@ def test_two_things_at_once_are_told_apart_where_each_can_have_made_one_field(hi
 
 
 def test_every_cause_that_can_have_made_a_field_is_named_sorted(history: History) -> None:
-    own = between(history, "edit", "model").filter(pl.col("report_id") == history.report)
+    own = between(history, "edit", "model").filter(pl.col("report_id") == history.first_report)
     cause, because = own.filter(pl.col("field") == "impact_estimate").select("cause", "because").row(0)
     assert cause == "data, model"
     assert because.index("'correction.csv'") < because.index("baseline_sales_model none → ")

@@ -14,6 +14,7 @@ from mrs_assets.cohorting.stage import COHORTING_STAGE
 from mrs_assets.contracts import ids
 from mrs_assets.contracts.feeds.stores import STORES
 from mrs_assets.contracts.logs.cohorted import COHORTED
+from mrs_assets.contracts.logs.ended import CORRECTED
 from mrs_assets.contracts.logs.events import EVENTS
 from mrs_assets.contracts.settings import Retailer
 from tests.clustering.world import (
@@ -243,6 +244,19 @@ def test_when_cohorting_is_down_reports_have_rows_and_there_are_no_events() -> N
     assert frames[COHORTED.name]["report_group_id"].to_list() == [None, None]
     assert COHORTING_STAGE.down == "MRCH_down"
     assert frames[EVENTS.name].is_empty()
+
+
+def test_what_corrected_data_closed_stays_and_is_degraded_no_longer_than_cohorting_is_down() -> None:
+    world = World()
+    same_product(world, {"s1": START})
+    _, events = at_day(told(world), world, START)
+    missed = pl.Series([["MRCH_down", "MRCL_down"]], dtype=pl.List(pl.String))
+    closed = events.with_columns(event_status=pl.lit("ended"), resolution_reason=pl.lit(CORRECTED))
+    closed = closed.with_columns(is_degraded=True, degraded_reasons=missed)
+    logs = told(World()) | {"events": stored(EVENTS, closed)}
+    _, kept = at_day(logs, world, START)
+    assert kept.drop("is_degraded", "degraded_reasons").equals(closed.drop("is_degraded", "degraded_reasons"))
+    assert kept["degraded_reasons"].to_list() == [["MRCL_down"]], "what it had to do without while it was believed in"
 
 
 def test_no_reports_give_empty_frames() -> None:

@@ -172,17 +172,19 @@ def _check(history: History, identity: int, says: Says, record: dict[str, Any]) 
     if held is None and decided is not None and decided.what == "approve":
         assert record["final_cause"] == decided.value, where
 
+    last = [w for w in words if w.what in ("request_review", *DECIDING) or w is held][-1:]
+    is_reopened = bool(says) and [w.what for w in last] == ["reopen"]
+    assert record["report_status"].startswith("reopened") == is_reopened, where
+
     expected = _conflicts(words, held, decided, says) if says else set()
     found = json.loads(record["review_sides"] or "[]")
     assert {(side["annotation_id"], side["field"]) for side in found} == expected, where
     if expected:
         codes = {f"needs_review_{field}" for _, field in expected}
         assert codes <= set(record["edit_issues"]), where
-        asked = [w for w in words if w.what in ("request_review", *DECIDING) or w is held][-1:]
-        assert record["review_state"] in ("needs_review", *(_ASKS.get(w.what) for w in asked)), where
+        assert record["review_state"] in ("needs_review", *(_ASKS.get(w.what) for w in last)), where
     else:
-        asked = [w for w in words if w.what == "request_review" or w in deciding][-1:]
-        assert record["review_state"] == (_ASKS.get(asked[0].what) if asked else None), where
+        assert record["review_state"] == (_ASKS.get(last[0].what) if last else None), where
 
 
 _ASKS = {"request_review": "requested", "defer": "deferred", "reopen": "reopened"}

@@ -15,7 +15,10 @@ import pytest
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.logs.attributed import ATTRIBUTED
 from mrs_assets.contracts.logs.clustered import CLUSTERED
+from mrs_assets.contracts.logs.cohorted import COHORTED
 from mrs_assets.contracts.logs.detected import DETECTED
+from mrs_assets.contracts.logs.ended import CORRECTED
+from mrs_assets.contracts.logs.events import EVENTS
 from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.resilience import Fault
 from mrs_assets.contracts.settings import ContextFeed, Settings
@@ -194,3 +197,26 @@ def test_edits_that_cannot_be_read_are_back_with_the_next_tick(tmp_path: Path) -
     assert mended.live(FINALISED).filter(decided)["report_id"].to_list() == [report]
     assert reasons(mended, FINALISED) == set()
     assert mended.live(FINALISED)["business_day"].min() >= REPORTS_FROM - timedelta(days=14)
+
+
+def test_what_was_never_real_is_closed_as_it_was_and_waits_for_nothing(tmp_path: Path) -> None:
+    """Closed while clusters and events could not be computed: nothing of it is computed again, and nobody is asked."""
+    down = [Fault(point=name, action="raise") for name in (CLUSTERED.name, COHORTED.name)]
+    world = world_at(tmp_path, DirectWorld, faults=down[:1])
+    world.send(daily_sales(DAYS, change=spike))
+    send_promotion(world)
+    world.tick()
+    assert reasons(world, EVENTS) == {"MRCL_down"}
+    worse = again(world, faults=down)
+    worse.send(daily_sales(DAYS).filter(pl.col("store_id") == "s2", pl.col("sku") == "eggs"), "never.csv")
+    worse.tick()
+    assert worse.live(DETECTED).is_empty()
+    mended = again(world)
+    for _ in range(3):
+        hours_pass(mended, 24)
+        mended.tick()
+    assert set(mended.live(EVENTS)["resolution_reason"]) == {CORRECTED}
+    assert reasons(mended, EVENTS) == {"MRCL_down"}
+    assert look(mended) == Recovery([], [])
+    hours_pass(mended, 24)
+    assert mended.tick().plans == []
