@@ -12,6 +12,7 @@ RUNS = (
     ("detection", ["benchmarks.detection"]),
     ("hydration", ["benchmarks.hydration", "--reports", "1000000"]),
     ("a one-day tick", ["benchmarks.tick"]),
+    ("looking at the service levels", ["benchmarks.service_levels"]),
     ("a correction against the full rebuild", ["benchmarks.correction"]),
     ("bearing failure", ["benchmarks.degradation"]),
 )

@@ -25,7 +25,8 @@ QUIET = {"telemetry": {"enabled": False}}
 FIRST, DAYS = date(2024, 1, 1), 160
 
 
-def _sales(series: int) -> pl.DataFrame:
+def sales_of(series: int) -> pl.DataFrame:
+    """Poisson sales of every day."""
     rng = np.random.default_rng(1)
     days = [FIRST + timedelta(days=d) for d in range(DAYS)]
     units = rng.poisson(6, series * DAYS)
@@ -50,7 +51,7 @@ def main() -> None:
         settings = Settings.model_validate({"home": home, "retailers": {"acme": retailer}})
         warehouse = Warehouse(home)
         ticker = Ticker(build_definitions(settings, warehouse), warehouse, settings, instance)
-        sales = _sales(series)
+        sales = sales_of(series)
         inbox = home / "inbox" / "sales" / "acme"
         inbox.mkdir(parents=True)
         last_days = [FIRST + timedelta(days=DAYS - n) for n in (3, 2, 1)]

@@ -17,6 +17,7 @@ from mrs_assets.contracts.logs.replays import REPLAY_PLANS
 from mrs_assets.contracts.settings import Settings, load_settings
 from mrs_assets.drill.job import drill_job
 from mrs_assets.feed_asset import feed_asset
+from mrs_assets.freshness_policies import with_freshness_policies
 from mrs_assets.graph import BY_THE_CLOCK, STAGES
 from mrs_assets.log_asset import log_spec, stage_asset
 from mrs_assets.model_asset import baseline_model_asset
@@ -79,7 +80,7 @@ def build_definitions(settings: Settings, warehouse: Warehouse | None = None) ->
     ]
     checks = [key for assets in (*feeds, *graph) for key in assets.check_keys]
     return dg.Definitions(
-        assets=[*feeds, *graph, baseline_model_asset(settings), *books],
+        assets=[*feeds, *with_freshness_policies(graph, settings), baseline_model_asset(settings), *books],
         jobs=[replay_job, admission_job, backfill_job, levels_job, drills],
         schedules=[
             tick_schedule(settings, backfill_job.name),

@@ -27,6 +27,7 @@ from mrs_assets.contracts.stage import Stage
 from mrs_assets.contracts.views import VIEWS, View
 from mrs_assets.finalisation.asset_body import EDITS_DOWN
 from mrs_assets.graph import STAGES
+from mrs_assets.slo.objectives import OBJECTIVES
 
 GENERATED = "<!-- Written by `make docs` from the declarations in the code. -->\n\n"
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -58,6 +59,7 @@ def pages() -> dict[str, str]:
         "settings.md": _settings(),
         "commands.md": _commands(),
         "degradation.md": _degradation(),
+        "service-levels.md": _service_levels(),
     }
     return {name: GENERATED + text.rstrip() + "\n" for name, text in texts.items()}
 
@@ -173,6 +175,27 @@ def _degradation() -> str:
         lines += ["", f"## {title}", "", "| how it fails | what happens | on the rows | mended by |"]
         lines += ["|---|---|---|---|"]
         lines += [f"| {mode.name} | {mode.means} | {mode.outcome} | {mode.heals} |" for mode in modes]
+    return "\n".join(lines)
+
+
+def _service_levels() -> str:
+    lines = [
+        "# Service levels",
+        "",
+        "One check each on `slo_results_log`; see [service levels](../explanation/service-levels.md). Limits are keys",
+        "of `[slo]` in [the settings](settings.md); one of 0 that has no key is fixed.",
+        "",
+        "| check | about | limit | taken over | severity | error budget |",
+        "|---|---|---|---|---|---|",
+    ]
+    defaults = ServiceLevels()
+    for each in OBJECTIVES:
+        side = "at least" if each.at_least else "at most"
+        limit = f"{side} {each.limit(defaults):g} {each.unit}" + (f", `{each.setting}`" if each.setting else "")
+        budget = "yes" if each.judged_days is not None else ""
+        window = each.window_in_words(defaults)
+        lines.append(f"| `{each.name}` | `{each.asset}` | {limit} | {window} | {each.severity} | {budget} |")
+    lines += ["", *(f"- `{each.name}`: {each.description}" for each in OBJECTIVES)]
     return "\n".join(lines)
 
 

@@ -38,14 +38,13 @@ def service_levels_asset(settings: Settings) -> dg.AssetsDefinition:
     results = log_spec(SLO_RESULTS, None, description="One check per objective.", deps=[dg.AssetDep(SLO.name)])
 
     @dg.multi_asset(
-        name="service_levels",
+        name="levels",
         specs=[ledger, results],
         check_specs=[
             dg.AssetCheckSpec(objective.name, asset=SLO_RESULTS.name, description=objective.description)
             for objective in OBJECTIVES
         ],
         backfill_policy=dg.BackfillPolicy.single_run(),
-        pool="refresh",
     )
     def look_at_levels(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> Iterator[Any]:
         provenance = Provenance("service_levels", __version__, context.run_id)

@@ -27,7 +27,7 @@ from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.views import MINORITY_EVENTS, MINORITY_REPORTS, View
 from mrs_assets.finalisation.asset_body import EDITS_DOWN, finalise_scope
-from mrs_assets.graph import CLOSING, PUBLISHED, SERVICE_LEVELS, STAGES
+from mrs_assets.graph import PUBLISHED, SERVICE_LEVELS, STAGES
 from mrs_assets.hydration.folds import FOLDS
 from mrs_assets.log_asset import (
     OWNERS,
@@ -44,9 +44,7 @@ from mrs_assets.log_asset import (
 from mrs_assets.partitions import scopes_of
 from mrs_assets.planning.ledger import finish
 from mrs_assets.planning.run_tags import PLAN_TAG
-from mrs_assets.planning.standing import standing_list
 from mrs_assets.planning.supersession import unmark
-from mrs_assets.standing_check import UNSEEN, nothing_unseen
 from mrs_assets.state_picture import most_severe_picture
 from mrs_resources.hydrator import Hydrator
 from mrs_resources.kernel import Appended, Provenance
@@ -179,7 +177,7 @@ def published_asset(settings: Settings) -> dg.AssetsDefinition:
         description="Copy of the warehouse and Parquet of the current state, for readers: `published/` in MRS_HOME.",
         code_version=__version__,
         backfill_policy=dg.BackfillPolicy.single_run(),
-        check_specs=[UNSEEN, CERTIFIED],
+        check_specs=[CERTIFIED],
         pool="refresh",
     )
     def publish(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> Iterator[Any]:
@@ -187,17 +185,14 @@ def published_asset(settings: Settings) -> dg.AssetsDefinition:
         certificate = None
         if replay is not None and not replay.is_done:
             certificate = certify(warehouse, settings, STAGES, replay)
-        with warehouse.store.transaction() as tx:
-            plan_id = context.run.tags.get(PLAN_TAG)
-            if plan_id:
+        if plan_id := context.run.tags.get(PLAN_TAG):
+            with warehouse.store.transaction() as tx:
                 finish(tx, plan_id)
-            told = nothing_unseen(standing_list(tx, settings, STAGES, CLOSING), tx.now, settings)
         published = warehouse.publisher.publish() if warehouse.keeps else None
         metadata = {"published": "nothing: no row was written since the last snapshot"}
         if published is not None:
             metadata = {"published": str(published.known_at), "run_id": published.run_id}
         yield dg.MaterializeResult(metadata=metadata | _told(certificate))
-        yield told
         yield _certified(certificate)
 
     return publish

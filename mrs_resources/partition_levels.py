@@ -22,6 +22,7 @@ from mrs_resources.log_store import SYSTEM_RUN, Transaction
 PARTITION = {"retailer": pl.String(), "business_day": pl.Date()}
 STATUS_COLUMNS = ("report_status", "event_status", "coverage", "decision")
 _ASKED = "asked_partitions"
+_WRITTEN = "run_id IN ($run, $system) AND list_contains($names, log_name)"
 _DAY_OF_LETTER = "coalesce(business_day, CAST(written_at AS DATE))"
 
 
@@ -41,16 +42,17 @@ class Answers:
 
 
 def newest_write_of(tx: Transaction, logs: Sequence[Contract]) -> datetime | None:
-    """When any of the logs was written last in the current namespace, or a dead letter resolved; None: never."""
-    return tx.newest_write(*logs, DEAD_LETTERS_RESOLVED)
+    """When any of the logs was written last, or a dead letter resolved; None: never."""
+    return tx.query(f"SELECT max(written_to) AS at FROM append_batches WHERE {_WRITTEN}", _asked_of(tx, logs))["at"][0]
 
 
 def written_since(tx: Transaction, logs: Sequence[Contract], since: datetime) -> list[str]:
-    """Names of the logs that were written after an instant."""
+    """Names of the logs that were written after an instant, or of which a dead letter was resolved."""
+    tx.ensure(DEAD_LETTERS_RESOLVED)
     rows = tx.query(
-        "SELECT DISTINCT log_name FROM append_batches WHERE run_id = $run AND written_to > $since "
-        "AND list_contains($names, log_name) ORDER BY ALL",
-        {"run": tx.run_id, "since": since, "names": [log.name for log in logs]},
+        f"SELECT log_name FROM append_batches WHERE {_WRITTEN} AND written_to > $since "
+        f"UNION SELECT log FROM {DEAD_LETTERS_RESOLVED.name} WHERE run_id IN ($run, $system) AND written_at > $since",
+        _asked_of(tx, logs) | {"since": since},
     )
     return rows["log_name"].to_list()
 
@@ -145,11 +147,12 @@ def sales_arrived(tx: Transaction, sales: Contract, asked: pl.DataFrame) -> pl.D
     """When the newest file of a partition's sales was received, and when its newest row was written.
 
     Returns:
-        One line per partition that has sales: retailer, business_day, available_at, sales_written_at. UTC.
+        One line per partition that has sales: retailer, business_day, received_at, sales_written_at. UTC.
     """
     with _asking(tx, asked):
         return tx.query(
-            "SELECT retailer, business_day, max(received_at) AS available_at, max(written_at) AS sales_written_at "
+            "SELECT retailer, business_day, max(CASE WHEN is_retracted THEN written_at ELSE received_at END) "
+            "AS received_at, max(written_at) AS sales_written_at "
             f"FROM {sales.name} SEMI JOIN {_ASKED} USING (retailer, business_day) WHERE run_id = $run GROUP BY ALL",
             {"run": tx.run_id},
         )
@@ -205,6 +208,10 @@ def _letters(tx: Transaction, log: Contract, tables: Collection[str]) -> pl.Data
 
 def _spaces(tx: Transaction) -> dict[str, object]:
     return {"run": tx.run_id, "system": SYSTEM_RUN}
+
+
+def _asked_of(tx: Transaction, logs: Sequence[Contract]) -> dict[str, object]:
+    return _spaces(tx) | {"names": [log.name for log in (*logs, DEAD_LETTERS_RESOLVED)]}
 
 
 def _as_json(statuses: Sequence[dict[str, object]]) -> str:

@@ -18,7 +18,7 @@ from mrs_assets.graph import CLOSING, STAGES
 from mrs_assets.in_process import Ran, listed
 from mrs_assets.planning.plan import Plan
 from mrs_assets.planning.standing import Standing, standing_list
-from mrs_assets.standing_check import UNSEEN
+from mrs_assets.slo.objectives import UNSEEN
 from mrs_assets.verification.comparison import WITHDRAWN, Difference, difference, log_content, shown_content
 from mrs_resources.kernel import Provenance
 from mrs_resources.log_store import EVER, Transaction
@@ -126,9 +126,9 @@ def healed(
     still = [item for item in now.standing if exercise.names(item)]
     told = f"{sum(item.rows for item in still)} rows still degraded"
     yield Confirmation("The standing list does not name it any more", told, not still)
-    unseen = [check.passed for ran in runs for check in ran.checks if check.check_name == UNSEEN.name]
+    unseen = [check.passed for ran in runs for check in ran.checks if check.check_name == UNSEEN]
     told = ("passed" if unseen[-1] else "failed") if unseen else "was not run"
-    yield Confirmation(f"{UNSEEN.name} passes", told, bool(unseen) and unseen[-1])
+    yield Confirmation(f"{UNSEEN} passes", told, bool(unseen) and unseen[-1])
 
 
 def as_before(before: Observed, now: Observed) -> Iterator[Confirmation]:

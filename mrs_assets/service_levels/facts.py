@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import polars as pl
@@ -17,9 +18,12 @@ from mrs_assets.contracts.logs.slo import SLO, SLO_RESULTS
 from mrs_assets.contracts.logs.unified_sales import UNIFIED_SALES
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.views import MINORITY_REPORTS
+from mrs_assets.graph import CLOSING, STAGES
 from mrs_assets.planning.ledger import NEVER, OPEN, answered
+from mrs_assets.planning.standing import Standing, standing_list
 from mrs_assets.slo.facts import FRAMES, Facts
 from mrs_resources.dead_letters import known_tables
+from mrs_resources.hydrator import STATE_TABLE
 from mrs_resources.log_store import Transaction
 
 VOLUME_DAYS = 70
@@ -39,16 +43,18 @@ def read_facts(tx: Transaction, settings: Settings, plan_id: str | None = None) 
     levels = settings.slo
     begin = tx.now - timedelta(days=max(levels.window_days, levels.budget_days))
     run: dict[str, object] = {"run": tx.run_id}
+    news = tx.query(_NEWS, run)
     frames = {
         "levels": tx.query(_LEVELS, run | {"begin": begin}),
         "results": tx.query(_RESULTS, run | {"begin": begin}),
-        "news": tx.query(_NEWS, run),
+        "news": news,
         "volumes": tx.query(_VOLUMES, run | {"days": VOLUME_DAYS}),
         "files": tx.query(_FILES, run),
         "headers": tx.query(_HEADERS, run),
         "active": _active(tx),
-        "left_behind": _left_behind(tx, plan_id),
-        "edits": tx.query(_EDITS, run),
+        "left_behind": _left_behind(tx, news["retailer"].to_list(), plan_id),
+        "edits": tx.query(_EDITS, run | {"recent": tx.now - timedelta(days=levels.window_days)}),
+        "standing": standing_frame(standing_list(tx, settings, STAGES, CLOSING)),
     }
     typed = {name: frame.select(pl.col(c).cast(t) for c, t in FRAMES[name].items()) for name, frame in frames.items()}
     return Facts(tx.now, settings, typed)
@@ -66,12 +72,12 @@ _RESULTS = (
     "AND o.written_at <= $begin), 1)"
 )
 _NEWS = (
-    f"SELECT retailer, max(written_at) AS written_to FROM {UNIFIED_SALES.name} WHERE run_id = $run GROUP BY ALL "
-    "ORDER BY ALL"
+    f"SELECT retailer, max(written_to) AS written_to FROM {SLO.name} "
+    f"WHERE run_id = $run AND log = '{UNIFIED_SALES.name}' GROUP BY ALL HAVING max(written_to) IS NOT NULL ORDER BY ALL"
 )
 _VOLUMES = (
-    "WITH known AS (SELECT retailer, business_day, arg_max(rows_live, version) AS rows FROM slo_log "
-    f"WHERE run_id = $run AND log = '{UNIFIED_SALES.name}' GROUP BY ALL HAVING rows > 0) "
+    "WITH known AS (SELECT retailer, business_day, arg_max(rows_live, version) AS rows "
+    f"FROM {SLO.name} WHERE run_id = $run AND log = '{UNIFIED_SALES.name}' GROUP BY ALL HAVING rows > 0) "
     "SELECT * FROM known QUALIFY business_day > max(business_day) OVER (PARTITION BY retailer) "
     "- CAST($days AS INTEGER) ORDER BY ALL"
 )
@@ -90,25 +96,46 @@ _HEADERS = (
 _EDITS = " UNION ALL ".join(
     f"SELECT retailer, business_day, annotation_id, {subject} AS subject, {subject} NOT IN "
     f"(SELECT {subject} FROM {known.name} WHERE run_id = $run) AS is_stray FROM {log.name} "
-    f"WHERE run_id = $run AND NOT is_retracted"
+    "WHERE run_id = $run AND NOT is_retracted AND written_at > $recent AND annotation_id NOT IN "
+    f"(SELECT undoes FROM {log.name} WHERE run_id = $run AND undoes IS NOT NULL)"
     for log, subject, known in ((USER_EDITS, "report_id", DETECTED), (USER_EVENT_EDITS, "report_group_id", EVENTS))
 )
 _ACTIVE = (
     "SELECT retailer, business_day, count(*) AS reports, count(*) FILTER (source_used_proposed IS NOT NULL "
     f"AND NOT list_contains(degraded_reasons, '{ATTRIBUTION_STAGE.down}')) AS with_cause FROM {MINORITY_REPORTS.name} "
-    "WHERE source_used_identity = 'detected' AND event_status = 'active' GROUP BY ALL ORDER BY ALL"
+    "WHERE source_used_identity = 'detected' AND event_status = 'active' "
+    f"AND EXISTS (SELECT 1 FROM {STATE_TABLE} WHERE view = '{MINORITY_REPORTS.name}' AND run_id = $run) "
+    "GROUP BY ALL ORDER BY ALL"
 )
+
+
+def standing_frame(standing: Sequence[Standing]) -> pl.DataFrame:
+    """The standing list as a frame, one line per item."""
+    rows = [
+        {
+            "log": each.log,
+            "retailer": each.retailer,
+            "reason": each.reason,
+            "first_day": each.days[0],
+            "last_day": each.days[-1],
+            "days": len(each.days),
+            "rows": each.rows,
+            "waits_for": each.waits_for,
+            "free_from": each.free_from,
+        }
+        for each in standing
+    ]
+    return pl.DataFrame(rows, schema=FRAMES["standing"])
 
 
 def _active(tx: Transaction) -> pl.DataFrame:
     """Reports that are going on, as the view shows them; nothing where it shows another namespace or nothing yet."""
-    tables = known_tables(tx)
-    if MINORITY_REPORTS.name not in tables:
+    if not {MINORITY_REPORTS.name, STATE_TABLE} <= known_tables(tx):
         return pl.DataFrame(schema=FRAMES["active"])
-    return tx.query(_ACTIVE)
+    return tx.query(_ACTIVE, {"run": tx.run_id})
 
 
-def _left_behind(tx: Transaction, plan_id: str | None) -> pl.DataFrame:
+def _left_behind(tx: Transaction, retailers: Sequence[str], plan_id: str | None) -> pl.DataFrame:
     """Retailer-days that a replay under way, or none yet, is to answer, and since when.
 
     Plans that wait for approval are left out: they wait for a person, who was asked.
@@ -132,7 +159,7 @@ def _left_behind(tx: Transaction, plan_id: str | None) -> pl.DataFrame:
     named = pl.DataFrame(rows, schema=["retailer", "business_day", "since", "why"], orient="row") if rows else None
     parts = [pl.DataFrame(schema=FRAMES["left_behind"])]
     if named is not None:
-        parts.append(named.with_columns(pl.col("business_day").str.to_date()).cast(dict(FRAMES["left_behind"])))
+        parts.append(named.with_columns(pl.col("business_day").str.to_date()).cast(FRAMES["left_behind"]))
     parts += [
         tx.changed(UNIFIED_SALES, done.get((retailer, UNIFIED_SALES.name), NEVER), retailer).select(
             retailer=pl.lit(retailer),
@@ -140,13 +167,8 @@ def _left_behind(tx: Transaction, plan_id: str | None) -> pl.DataFrame:
             since="written_at",
             why=pl.lit("new rows of sales that no finished replay has answered"),
         )
-        for retailer in _retailers(tx)
+        for retailer in retailers
         if retailer not in held
     ]
     whole = pl.concat(parts)
     return whole.sort("since", "why").unique(["retailer", "business_day"], keep="first", maintain_order=True)
-
-
-def _retailers(tx: Transaction) -> list[str]:
-    known = tx.query(f"SELECT DISTINCT retailer FROM {UNIFIED_SALES.name} WHERE run_id = ? ORDER BY ALL", [tx.run_id])
-    return known["retailer"].to_list()

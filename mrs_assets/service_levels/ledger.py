@@ -158,7 +158,8 @@ def _before(tx: Transaction, asked: pl.DataFrame) -> pl.DataFrame:
     tx.connection.register("asked_of_ledger", asked)
     try:
         return tx.query(
-            "SELECT log, retailer, business_day, available_at AS was_available_at, hydrated_at AS was_hydrated_at "
+            "SELECT log, retailer, business_day, available_at AS was_available_at, hydrated_at AS was_hydrated_at, "
+            "measured_to AS was_measured_to "
             f"FROM ({_live_ledger()}) SEMI JOIN asked_of_ledger USING (log, retailer, business_day)",
             {"run": tx.run_id},
         )
@@ -189,7 +190,10 @@ def _measured(
 def _with_instants(
     counted: pl.DataFrame, before: pl.DataFrame, sales: pl.DataFrame, under_way: UnderWay, now: datetime
 ) -> pl.DataFrame:
-    """When each partition's sales came and were shown. A replay under way leaves unsaid what is not settled yet."""
+    """When each partition's sales came and were shown. A replay under way leaves unsaid what is not settled yet.
+
+    News without a newer file, which is a row taken back or an old file read again, came when it was written.
+    """
     shown = under_way.shown.select("retailer", sales_written_at="inputs_written_at", done_at="done_at")
     available = sales.sort("sales_written_at").join_asof(
         shown.sort("sales_written_at", "done_at"),
@@ -199,6 +203,16 @@ def _with_instants(
         check_sortedness=False,
     )
     frame = counted.join(available, on=list(PARTITION), how="left").join(before, on=["log", *PARTITION], how="left")
+    same_rows = pl.col("sales_written_at") <= pl.col("was_measured_to")
+    frame = frame.with_columns(
+        available_at=pl.when(
+            pl.col("was_available_at").is_null() | (pl.col("received_at") > pl.col("was_available_at"))
+        )
+        .then("received_at")
+        .when(same_rows)
+        .then("was_available_at")
+        .otherwise("sales_written_at")
+    )
     same_file = pl.col("available_at") == pl.col("was_available_at")
     rewritten = pl.when(pl.col("written_to") > pl.col("done_at")).then(pl.lit(now)).otherwise("done_at")
     settled = ~pl.col("retailer").is_in(list(under_way.retailers))

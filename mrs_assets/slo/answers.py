@@ -75,7 +75,7 @@ def _left(retailer: str, late: pl.DataFrame) -> Measured:
 
 
 def stray_edits(facts: Facts) -> list[Measured]:
-    """Per retailer the edits of a report or event that was never there; no edits: not known."""
+    """Per retailer the window's edits of a report or event that was never there; no edits: not known."""
     return [_stray(retailer, facts["edits"].filter(retailer=retailer)) for retailer in facts.retailers]
 
 
@@ -88,3 +88,36 @@ def _stray(retailer: str, edits: pl.DataFrame) -> Measured:
         for row in stray.head(SHOWN).to_dicts()
     ]
     return Measured(retailer, float(stray.height), worst)
+
+
+def left_degraded(facts: Facts) -> list[Measured]:
+    """Per retailer the items of the standing list that wait for nothing and were not computed again for too long.
+
+    The list is shown whole, what is overdue first: also what rightly waits is degraded.
+    """
+    known = set(facts["news"]["retailer"])
+    limit = facts.now - timedelta(minutes=facts.settings.recovery.overdue_minutes)
+    overdue = pl.col("waits_for").is_null() & (pl.col("free_from") < limit)
+    standing = facts["standing"].with_columns(is_overdue=overdue)
+    return [
+        _degraded(retailer, standing.filter(retailer=retailer)) if retailer in known else Measured(retailer, None)
+        for retailer in facts.retailers
+    ]
+
+
+def _degraded(retailer: str, standing: pl.DataFrame) -> Measured:
+    ordered = standing.sort("is_overdue", "rows", "log", "reason", descending=[True, True, False, False])
+    worst: list[Worst] = [
+        {
+            "log": row["log"],
+            "retailer": retailer,
+            "reason": row["reason"],
+            "days": row["days"],
+            "from": str(row["first_day"]),
+            "to": str(row["last_day"]),
+            "rows": row["rows"],
+            "waits for": row["waits_for"] or "nothing",
+        }
+        for row in ordered.head(SHOWN).to_dicts()
+    ]
+    return Measured(retailer, float(standing["is_overdue"].sum()), worst)

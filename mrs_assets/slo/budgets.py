@@ -9,7 +9,7 @@ retailer-day a day to judge: for them the same is asked of days.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -112,7 +112,9 @@ def budget_of_time(
     return _budget(bad_share, share, period, windows)
 
 
-def _budget(bad_share, share: float, period: timedelta, windows: Sequence[BurnWindow]) -> Budget:  # type: ignore[no-untyped-def]
+def _budget(
+    bad_share: Callable[[timedelta], float | None], share: float, period: timedelta, windows: Sequence[BurnWindow]
+) -> Budget:
     rates: dict[str, float | None] = {}
 
     def rate(length: timedelta) -> float | None:

@@ -13,59 +13,35 @@ from mrs_assets.contracts.settings import Settings
 
 INSTANT = pl.Datetime("us", "UTC")
 
+_PARTITION: dict[str, pl.DataType] = {"retailer": pl.String(), "business_day": pl.Date()}
+_FILE: dict[str, pl.DataType] = {
+    "retailer": pl.String(),
+    "feed": pl.String(),
+    "file_name": pl.String(),
+    "received_at": INSTANT,
+}
+_COUNTED = ("rows_received", "rows_accepted", "rows_duplicate", "rows_dead_lettered")
+
 FRAMES: Mapping[str, pl.Schema] = {
     "levels": SLO.schema,
     "results": SLO_RESULTS.schema,
-    "news": pl.Schema({"retailer": pl.String, "written_to": INSTANT}),
-    "volumes": pl.Schema({"retailer": pl.String, "business_day": pl.Date, "rows": pl.Int64}),
-    "files": pl.Schema(
+    "news": pl.Schema({"retailer": pl.String(), "written_to": INSTANT}),
+    "volumes": pl.Schema(_PARTITION | {"rows": pl.Int64()}),
+    "files": pl.Schema(_FILE | dict.fromkeys(_COUNTED, pl.Int64())),
+    "headers": pl.Schema(_FILE | {"columns": pl.List(pl.String)}),
+    "active": pl.Schema(_PARTITION | {"reports": pl.Int64(), "with_cause": pl.Int64()}),
+    "left_behind": pl.Schema(_PARTITION | {"since": INSTANT, "why": pl.String()}),
+    "edits": pl.Schema(_PARTITION | {"annotation_id": pl.String(), "subject": pl.String(), "is_stray": pl.Boolean()}),
+    "standing": pl.Schema(
         {
-            "retailer": pl.String,
-            "feed": pl.String,
-            "file_name": pl.String,
-            "received_at": INSTANT,
-            "rows_received": pl.Int64,
-            "rows_accepted": pl.Int64,
-            "rows_duplicate": pl.Int64,
-            "rows_dead_lettered": pl.Int64,
-        }
-    ),
-    "headers": pl.Schema(
-        {
-            "retailer": pl.String,
-            "feed": pl.String,
-            "file_name": pl.String,
-            "received_at": INSTANT,
-            "columns": pl.List(pl.String),
-        }
-    ),
-    "active": pl.Schema({"retailer": pl.String, "business_day": pl.Date, "reports": pl.Int64, "with_cause": pl.Int64}),
-    "left_behind": pl.Schema(
-        {
-            "retailer": pl.String,
-            "business_day": pl.Date,
-            "since": INSTANT,
-            "why": pl.String,
-        }
-    ),
-    "edits": pl.Schema(
-        {
-            "retailer": pl.String,
-            "business_day": pl.Date,
-            "annotation_id": pl.String,
-            "subject": pl.String,
-            "is_stray": pl.Boolean,
-        }
-    ),
-    "overdue": pl.Schema(
-        {
-            "log": pl.String,
-            "retailer": pl.String,
-            "reason": pl.String,
-            "first_day": pl.Date,
-            "last_day": pl.Date,
-            "rows": pl.Int64,
-            "waits_for": pl.String,
+            "log": pl.String(),
+            "retailer": pl.String(),
+            "reason": pl.String(),
+            "first_day": pl.Date(),
+            "last_day": pl.Date(),
+            "days": pl.Int64(),
+            "rows": pl.Int64(),
+            "waits_for": pl.String(),
             "free_from": INSTANT,
         }
     ),
@@ -85,8 +61,8 @@ class Facts:
             budget's days, and the row before. `news`: newest row of each retailer's sales. `volumes`: rows of sales
             per retailer-day. `files`: live accounts. `headers`: the columns of each feed's newest two files.
             `active`: active reports per retailer-day. `left_behind`: retailer-days whose input no finished plan has
-            answered. `edits`: live edits of reports and events; stray is one of what was never there. `overdue`: the
-            standing list of degraded partitions. An absent frame is an empty one.
+            answered. `edits`: the window's edits that nobody undid; stray is one of what was never there.
+            `standing`: the standing list of degraded partitions. An absent frame is an empty one.
     """
 
     now: datetime

@@ -25,6 +25,8 @@ from mrs_assets.slo.measured import Measured
 Severity = Literal["warn", "error"]
 Unit = Literal["minutes", "hours", "share", "count"]
 
+UNSEEN = "no_partition_left_degraded_unseen"
+
 
 @dataclass(frozen=True)
 class Objective:
@@ -174,8 +176,17 @@ OBJECTIVES: tuple[Objective, ...] = (
         asset=FINALISED.name,
         severity="error",
         unit="count",
-        window="retailer-days that wait for longer than open_minutes",
+        window="retailer-days that wait for longer than open_minutes of [slo]",
         measure=answers.left_behind,
+    ),
+    Objective(
+        name=UNSEEN,
+        description="No partition is still degraded long after its cause is gone: quiet does not mean forgotten.",
+        asset=MINORITY_REPORTS.name,
+        severity="warn",
+        unit="count",
+        window="degraded partitions that wait for nothing for longer than overdue_minutes of [recovery]",
+        measure=answers.left_degraded,
     ),
     Objective(
         name="every_edit_has_its_report",
@@ -183,7 +194,7 @@ OBJECTIVES: tuple[Objective, ...] = (
         asset=USER_EDITS.name,
         severity="warn",
         unit="count",
-        window="every edit",
+        window="edits of {days} that nobody undid",
         measure=answers.stray_edits,
     ),
     Objective(

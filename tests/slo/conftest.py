@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.slo.levels import sales, world_at
+from tests.world import World
+
+
+@pytest.fixture(scope="session")
+def known(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A history in which all is well; whoever changes something makes a copy."""
+    world = world_at(tmp_path_factory.mktemp("levels"))
+    world.send(sales(), "history.csv")
+    world.tick()
+    return world
