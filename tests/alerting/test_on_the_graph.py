@@ -14,6 +14,8 @@ import pytest
 from mrs_assets.alerting.note import Note, open_alerts
 from mrs_assets.contracts.alerting import Alerting
 from mrs_assets.contracts.logs.alerts import ALERTS, DELIVERIES
+from mrs_assets.contracts.logs.detected import DETECTED
+from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.tick import Ticker
 from mrs_assets.watch.books import history
@@ -26,11 +28,7 @@ DARK = [FIRST_DAY + timedelta(days=n) for n in range(DAYS - 20, DAYS)]
 
 
 class Heard(World):
-    """A world whose console is listened to.
-
-    Attributes:
-        heard: title of every message, in order.
-    """
+    """A world whose console is listened to."""
 
     def tick_and_hear(self) -> list[str]:
         words: list[str] = []
@@ -78,8 +76,8 @@ def dark(tmp_path_factory: pytest.TempPathFactory) -> tuple[Heard, list[str]]:
 def test_one_silent_source_that_degrades_many_logs_and_partitions_is_one_alert(dark: tuple[Heard, list[str]]) -> None:
     world, heard = dark
     degraded = world.open()["missing:web_down:acme"]
-    assert len(degraded.members) >= 6
-    assert degraded.size >= 6 * 20
+    assert set(degraded.members) >= {"sales_timeseries_data", DETECTED.name, FINALISED.name}
+    assert degraded.size > len(DARK)
     assert heard == [f"[warn, open] {degraded.title}"]
     others = [note for note in world.open().values() if note is not degraded and note.kind == "operational"]
     assert all(note.parent_id == degraded.alert_id for note in others)
@@ -125,7 +123,7 @@ WEEKEND_DAYS = (WEEKEND[-1] - FIRST_DAY).days + 1
 def test_a_large_event_is_told_with_where_to_look(doubled: tuple[Heard, list[str]]) -> None:
     world, heard = doubled
     events = {name: note for name, note in world.open().items() if note.kind == "business"}
-    assert sorted(heard) == sorted({f"[warn, open] {note.title}" for note in events.values()}) or len(events) > 1
+    assert len(heard) == 1
     assert events
     for name, note in events.items():
         assert name.removeprefix("event:") in note.body
