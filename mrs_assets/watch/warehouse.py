@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 
 import polars as pl
 
-from mrs_assets.alerting.condition import Look, together
+from mrs_assets.alerting.condition import ALL, Look, together
 from mrs_assets.alerting.rules.held_plans import HELD, held_plans
 from mrs_assets.alerting.rules.minority_events import EVENTS_NOW, minority_events
-from mrs_assets.alerting.rules.missing_inputs import ALL, BREAKER_STATES, DEGRADED_ROWS, missing_inputs
+from mrs_assets.alerting.rules.missing_inputs import BREAKER_STATES, DEGRADED_ROWS, missing_inputs
 from mrs_assets.alerting.rules.service_levels import service_levels
 from mrs_assets.contracts.feeds import FEED_DECLARATIONS
 from mrs_assets.contracts.feeds.stores import STORES

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from mrs_assets.alerting.condition import Condition, Look, listing
+from mrs_assets.alerting.condition import ALL, Condition, Look, listing
 
 RULE = "missing_inputs"
-ALL = "*"
 
 BREAKER_STATES = pl.Schema(
     {
@@ -21,7 +20,7 @@ BREAKER_STATES = pl.Schema(
         "retailer": pl.String,
     }
 )
-"""Breakers that ever failed: `reason` is the code that rows carry which did without it, `retailer` is `*` for all."""
+"""Breakers that ever failed: `reason` is the code that rows carry which did without it, `retailer` is `ALL` for all."""
 
 DEGRADED_ROWS = pl.Schema(
     {
