@@ -198,7 +198,7 @@ def test_the_schedule_judges_publishes_and_never_queues_behind_itself(known: Wor
     definitions = build_definitions(world.settings, world.warehouse)
     schedule = definitions.resolve_schedule_def("service_levels")
     assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
-    with dg.DagsterInstance.ephemeral() as instance:
+    with dg.DagsterInstance.local_temp() as instance:
         asked = schedule.evaluate_tick(dg.build_schedule_context(instance))
         assert len(asked.run_requests or []) == 1
         ran = definitions.resolve_job_def("service_levels").execute_in_process(instance=instance)
