@@ -130,6 +130,13 @@ def test_a_derived_row_that_a_replay_forgot_is_found(corrected: World, tmp_path:
     assert sum(differing(result)[DETECTED.name]) == 1
 
 
+def test_what_other_code_wrote_is_told_and_only_that(corrected: World, tmp_path: Path) -> None:
+    first = "(SELECT min(batch_id) FROM append_batches WHERE log_name = '{log}')"
+    older = f"UPDATE append_batches SET code_version = '0.0.9+1' WHERE batch_id = {first}"
+    (told,) = [note for note in verified(meddled(corrected, tmp_path, DETECTED, older)).notes if "versions" in note]
+    assert told.endswith(": 0.0.9+1.")
+
+
 @pytest.mark.parametrize("run_id", ["run-0099", "../../etc", ""])
 def test_a_run_that_never_was_is_refused(run_id: str, corrected: World) -> None:
     with pytest.raises(UnknownName):
