@@ -57,12 +57,16 @@ def show(
     live: Annotated[bool, typer.Option("--live", help="Of a log, only what is true now.")] = False,
     where: Annotated[str | None, typer.Option(help="SQL condition over the columns.")] = None,
     limit: Annotated[int | None, typer.Option(help="At most so many rows.", min=0)] = None,
+    columns: Annotated[str | None, typer.Option(help="Only these columns, as they are stored: `sku,units`.")] = None,
     form: FormatOption = Format.table,
 ) -> None:
     """Show current state or a log; a log shows every appended row."""
     settings = load_settings()
     rows = reader_of(settings).show(name, as_of=instant(as_of) if as_of else None, live=live, where=where, limit=limit)
-    print_rows(_for_people(name, rows, settings) if form is Format.table else rows, form)
+    if columns is not None:
+        print_rows(_only(rows, columns.split(",")), form)
+    else:
+        print_rows(_for_people(name, rows, settings) if form is Format.table else rows, form)
 
 
 def explain(
@@ -91,6 +95,15 @@ def explain(
     if explanation.evidence is not None:
         say("[bold]The numbers behind the cause[/bold]")
         say(escape(json.dumps(explanation.evidence, indent=2, ensure_ascii=False)))
+
+
+def _only(rows: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
+    asked = list(dict.fromkeys(column.strip() for column in columns))
+    if unknown := [column for column in asked if column not in rows.columns]:
+        raise UserMistake(
+            f"There is no column {', '.join(map(repr, unknown))}.", remedy=f"Columns: {', '.join(rows.columns)}."
+        )
+    return rows.select(asked)
 
 
 def _print_sides(current: pl.DataFrame) -> None:

@@ -3,9 +3,9 @@
 * *Lineage* is not compared at all: who wrote a row and when, which file, what was superseded (`comparison`).
 * *Former beliefs* (`history`): records of reports and events that were believed in for a while. A clean build never
   came to believe them.
-* *Words about former beliefs* (`moved_words`): an edit of an event holds for the event that its reports moved to, and
-  a policy approves what it sees at the time. A clean build has no former event to be moved from, and never saw what
-  the policy saw. Only what edits can set may differ.
+* *Words about former beliefs* (`moved_words`): an edit of an event holds for the event that its reports moved to, one
+  of a report for the report that replaced it, and a policy approves what it sees at the time. A clean build has no
+  former event or report to be moved from, and never saw what the policy saw. Only what edits can set may differ.
 * *What cannot be computed again* (`not_repeatable`): series that were fused by source weights that are no longer
   declared, or computed with a model whose artefact is gone, and whatever of the same store and product follows.
 
@@ -65,6 +65,23 @@ SET_BY_EDITS = frozenset(
 )
 """Columns that an event's edit or an approval can set."""
 
+SET_BY_REPORT_EDITS = SET_BY_EDITS | {
+    "edited_as",
+    "report_status",
+    "review_sides",
+    "window_start",
+    "window_end",
+    "report_group_id",
+    "cluster_name",
+    "cluster_id",
+    "cluster_match_confidence",
+    "source_used_window_start",
+    "source_used_window_end",
+    "source_used_structure",
+    "source_used_group_id",
+}
+"""Columns that a report's edit can set."""
+
 WEIGHTS = "sources-"
 """Begin of the model version of a fused series, before the fingerprint of the weights."""
 
@@ -94,6 +111,7 @@ def set_apart(tx: Transaction, models: ModelStore, settings: Settings) -> dict[s
     reports, events = _moved_words(tx)
     for name in (FINALISED.name, MINORITY_REPORTS.name):
         found.setdefault(name, []).append(SetApart(MOVED_WORDS, reports, SET_BY_EDITS))
+        found[name].append(SetApart(MOVED_WORDS, _spoken_of_as_another(tx), SET_BY_REPORT_EDITS))
     found[MINORITY_EVENTS.name].append(SetApart(MOVED_WORDS, events, SET_BY_EDITS))
     lost = _not_repeatable(tx, models, settings)
     if lost.height:
@@ -126,6 +144,11 @@ def _moved_words(tx: Transaction) -> tuple[pl.DataFrame, pl.DataFrame]:
     moved = tx.query(_MOVES, {"run_id": tx.run_id, "as_of": None})
     approved = tx.live(USER_EDITS).filter(pl.col("user_role") == "system").select("report_id")
     return pl.concat([moved.select("report_id"), approved]).unique(), moved.select("report_group_id").unique()
+
+
+def _spoken_of_as_another(tx: Transaction) -> pl.DataFrame:
+    """Reports that carry a word on a report which they replaced."""
+    return tx.live(FINALISED).filter(pl.col("edited_as").list.len() > 0).select("report_id")
 
 
 def _not_repeatable(tx: Transaction, models: ModelStore, settings: Settings) -> pl.DataFrame:

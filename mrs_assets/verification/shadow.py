@@ -20,6 +20,7 @@ from mrs_assets.contracts.errors import UnknownName, UserMistake
 from mrs_assets.contracts.logs.arrivals import ARRIVALS
 from mrs_assets.contracts.logs.model_registry import MODEL_REGISTRY
 from mrs_assets.contracts.settings import Settings
+from mrs_assets.graph import STAGES
 from mrs_resources.archive import Archive, Arrival
 from mrs_resources.kernel import Provenance
 from mrs_resources.log_store import EVER, SYSTEM_RUN, LogStore, Transaction
@@ -165,15 +166,22 @@ def notes_on(shadow: Shadow, lost: int) -> Iterator[str]:
     """
     if lost:
         yield f"{lost} files that the run admitted are not in the archive any more."
-    with shadow.copy.store.transaction() as tx, shadow.warehouse.store.transaction() as again:
-        older = _written_with(tx, shadow.copy.run_id) - _written_with(again, shadow.run_id)
-    if older:
-        yield f"Rows of the run were written by other versions of the code: {', '.join(sorted(older))}."
+    with shadow.copy.store.transaction() as tx:
+        other = _written_with_other_code(tx, shadow.copy.run_id)
+    if other:
+        yield f"Rows of the run were written by other versions of the code: {', '.join(other)}."
 
 
-def _written_with(tx: Transaction, run_id: str) -> set[str]:
-    found = tx.query("SELECT DISTINCT code_version FROM append_batches WHERE run_id = ?", [run_id])
-    return set(found["code_version"].drop_nulls())
+_CODE = {log.name: f"{__version__}+{stage.code_version}" for stage in STAGES for log in stage.writes}
+"""Log of a stage → what its rows are written with today."""
+
+
+def _written_with_other_code(tx: Transaction, run_id: str) -> list[str]:
+    found = tx.query(
+        "SELECT DISTINCT log_name, code_version FROM append_batches WHERE run_id = ? AND code_version IS NOT NULL",
+        [run_id],
+    )
+    return sorted({code for log, code in found.rows() if code not in (__version__, _CODE.get(log))})
 
 
 def _refuse_unknown(store: LogStore, run_id: str) -> None:

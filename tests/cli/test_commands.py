@@ -80,6 +80,11 @@ def test_a_log_shows_every_row_and_only_the_true_ones_on_request(ticked: Path) -
     assert len(rows(ticked, "show", "MRDL")) >= len(rows(ticked, "show", "mrdl", "--live")) > 0
 
 
+def test_columns_are_chosen_and_shown_as_they_are_stored(ticked: Path) -> None:
+    (first, *_) = rows(ticked, "show", "reports", "--columns", "sku, window_start,sku")
+    assert [*first] == ["sku", "window_start"]
+
+
 def test_parquet_and_csv_read_back(ticked: Path) -> None:
     _, out, _ = mrs(ticked, "show", "reports", "--format", "csv")
     assert pl.read_csv(out.encode())["report_id"].str.starts_with("MR-").all()
@@ -178,6 +183,7 @@ def test_a_run_is_verified_and_a_row_tampered_with_ends_in_exit_code_1(ticked: P
         ["show", "reports", "--where", "nonsense ("],
         ["show", "reports", "--where", "1 = 1); DROP TABLE minority_reports; --"],
         ["show", "reports", "--as-of", "yesterday"],
+        ["show", "reports", "--columns", "sku,units sold"],
         ["explain", "MR-0"],
         ["explain", "MR-0", "--as-of", "2024-06-01T10:00"],
         ["diff", "--from", "2024-06-01"],

@@ -9,6 +9,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from mrs_assets.contracts.logs.arrivals import ARRIVALS
 from mrs_assets.contracts.logs.cohorted import COHORTED
 from mrs_assets.contracts.logs.detected import DETECTED
@@ -16,8 +18,9 @@ from mrs_assets.contracts.logs.edits import USER_EDITS, USER_EVENT_EDITS
 from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.logs.unified_sales import UNIFIED_SALES
-from mrs_assets.contracts.views import VIEWS
-from mrs_assets.verification.comparison import COMPARED, differences
+from mrs_assets.contracts.views import MINORITY_REPORTS, VIEWS
+from mrs_assets.verification.comparison import COMPARED, SetApart, differences
+from mrs_assets.verification.legitimate import SET_BY_REPORT_EDITS
 from mrs_resources.log_store import FIRST_RUN
 from tests.histories.driver import Home
 from tests.histories.naive import Word, verdict
@@ -35,7 +38,9 @@ def unlike_a_clean_build(world: World, start: Start, folder: Path) -> Iterator[s
         _send_what_it_came_to(world, clean)
         done = clean.tick()
         assert not done.failed, done.failed
-        told = differences(clean.warehouse.store, FIRST_RUN, world.home.warehouse.store, FIRST_RUN)
+        twice = [_spoken_of_twice(world)]
+        apart = {FINALISED.name: twice, MINORITY_REPORTS.name: twice}
+        told = differences(clean.warehouse.store, FIRST_RUN, world.home.warehouse.store, FIRST_RUN, apart)
         for change in told:
             if change.dataset in STATE and not change.is_none:
                 counts = f"{change.missing} missing, {change.unexpected} unexpected, {change.changed} changed"
@@ -79,13 +84,39 @@ def _addressed_now(world: World) -> dict[str, Word]:
     return found
 
 
+def _spoken_of_twice(world: World) -> SetApart:
+    """Reports whose words hold for another one too and can be said of one only: both replaced the same, or it is back.
+
+    A clean build is told of one of them.
+    """
+    replacements = _ever_replaced(world)
+    back = pl.col("former").is_in(_alive(world))
+    twice = replacements.filter(pl.col("former").is_duplicated() | back)
+    return SetApart("twice", twice.select("report_id").unique(), SET_BY_REPORT_EDITS)
+
+
 def _replacements(world: World) -> list[tuple[str, str]]:
+    """Report or event that is believed in now, and the former one; of several the last by name."""
+    alive = _alive(world)
+    reports = _ever_replaced(world).filter(~pl.col("former").is_in(alive))
+    current = reports.sort(pl.col("report_id").is_in(alive), "report_id")
     with world.home.warehouse.store.transaction() as tx:
-        reports = tx.live(DETECTED).drop_nulls("supersedes").select("report_id", "supersedes").unique().rows()
         events = tx.query(
             "SELECT superseded_by, report_group_id FROM minority_events WHERE superseded_by IS NOT NULL"
         ).rows()
-    return [*reports, *events]
+    return [*current.rows(), *events]
+
+
+def _ever_replaced(world: World) -> pl.DataFrame:
+    """Every report that ever named a former one: report_id, former."""
+    with world.home.warehouse.store.transaction() as tx:
+        told = tx.history(DETECTED).filter(~pl.col("is_retracted")).drop_nulls("supersedes")
+    return told.select("report_id", former="supersedes").unique().sort("report_id", "former")
+
+
+def _alive(world: World) -> list[str]:
+    with world.home.warehouse.store.transaction() as tx:
+        return tx.live(DETECTED)["report_id"].unique().sort().to_list()
 
 
 def unlike_the_naive_model(world: World) -> Iterator[str]:

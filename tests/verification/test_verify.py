@@ -21,7 +21,7 @@ from mrs_assets.verification.verify import Verification, kept_apart, verify
 from mrs_resources.backend import FileBackend
 from tests.stories.test_one_anomaly import spike
 from tests.with_history import approve_a_model, copied, later
-from tests.world import FIRST_DAY, REPORTS_FROM, World, daily_sales, settings_for
+from tests.world import FIRST_DAY, REPORTS_FROM, DirectWorld, World, daily_sales, settings_for
 
 
 def verified(world: World, run_id: str | None = None) -> Verification:
@@ -130,6 +130,13 @@ def test_a_derived_row_that_a_replay_forgot_is_found(corrected: World, tmp_path:
     assert sum(differing(result)[DETECTED.name]) == 1
 
 
+def test_what_other_code_wrote_is_told_and_only_that(corrected: World, tmp_path: Path) -> None:
+    first = "(SELECT min(batch_id) FROM append_batches WHERE log_name = '{log}')"
+    older = f"UPDATE append_batches SET code_version = '0.0.9+1' WHERE batch_id = {first}"
+    (told,) = [note for note in verified(meddled(corrected, tmp_path, DETECTED, older)).notes if "versions" in note]
+    assert told.endswith(": 0.0.9+1.")
+
+
 @pytest.mark.parametrize("run_id", ["run-0099", "../../etc", ""])
 def test_a_run_that_never_was_is_refused(run_id: str, corrected: World) -> None:
     with pytest.raises(UnknownName):
@@ -177,3 +184,22 @@ def test_what_was_fused_by_other_weights_is_counted_apart_and_nothing_else_is(tm
     assert differing(result) == {}
     apart = {change.dataset: kept_apart(change)["not_repeatable"] for change in result.differences}
     assert apart[SALES_TIMESERIES.name] > 0
+
+
+def test_words_that_followed_a_report_to_its_new_identity_are_counted_apart(tmp_path: Path) -> None:
+    """A clean build has never heard of the report that they were said of."""
+    world = DirectWorld(tmp_path, settings_for(tmp_path))
+    world.send(daily_sales(122, change=spike))
+    world.tick()
+    (former,) = world.live(FINALISED)["report_id"]
+    said = {"annotation_id": str(uuid.UUID(int=1)), "report_id": former, "actor": "ada", "user_role": "analyst"}
+    said |= {"action": "edit", "field": "final_cause", "value": "Egg festival"}
+    world.send_edit(said | {"acted_at": "2024-06-01T10:00:00Z"})
+    world.tick()
+    correct(world, {114: 120, 115: 120, 116: 120}, "it began earlier.csv")
+    record = world.live(FINALISED).filter(pl.col("report_id") != former).row(0, named=True)
+    assert (record["edited_as"], record["final_cause"]) == ([former], "Egg festival")
+    result = verified(world)
+    assert differing(result) == {}
+    apart = {change.dataset: kept_apart(change)["moved_words"] for change in result.differences}
+    assert apart[FINALISED.name] == apart["minority_reports"] == 1
