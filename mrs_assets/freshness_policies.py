@@ -10,9 +10,8 @@ from datetime import timedelta
 import dagster as dg
 
 from mrs_assets.contracts.settings import Settings
-from mrs_assets.graph import PUBLISHED, SERVICE_LEVELS
+from mrs_assets.graph import BY_THE_CLOCK
 
-BY_THE_CLOCK = (*SERVICE_LEVELS, PUBLISHED)
 """Assets that run every five minutes whatever happens."""
 
 UNSEEN_AFTER = timedelta(minutes=15)
