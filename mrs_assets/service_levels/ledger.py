@@ -36,6 +36,7 @@ from mrs_resources.partition_levels import (
 FOLLOWING = (*(log for stage in STAGES for log in stage.writes), FINALISED)
 """Logs that follow from sales: a new file is available for all of their partitions at once."""
 
+_ASKED = {"log": pl.String(), **PARTITION}
 _INSTANT = pl.Datetime("us", "UTC")
 
 
@@ -68,10 +69,14 @@ def keep_ledger(
         return None
     tx.ensure(SLO, REPLAY_PLANS, *MEASURED)
     since = tx.query(f"SELECT max(measured_to) AS at FROM {SLO.name} WHERE run_id = ?", [tx.run_id])["at"][0] or NEVER
-    asked = _asked(tx, since)
-    if asked.is_empty():
+    changed, unsettled = _changed(tx, since), _unsettled(tx)
+    if changed.is_empty() and unsettled.is_empty():
         return None
     under_way, owed, tables = read_under_way(tx, settings, plan_id), answers_owed(settings.slo), known_tables(tx)
+    settled_now = unsettled.filter(~pl.col("retailer").is_in(list(under_way.retailers)))
+    asked = pl.concat([changed, settled_now]).unique().sort("log", "retailer", "business_day")
+    if asked.is_empty():
+        return None
     before = _before(tx, asked)
     sales = sales_arrived(tx, UNIFIED_SALES, asked.select(list(PARTITION)).unique())
     logs = {log.name: log for log in MEASURED}
@@ -130,22 +135,24 @@ def read_under_way(tx: Transaction, settings: Settings, plan_id: str | None = No
     return UnderWay(shown, frozenset(unanswered | begun))
 
 
-def _asked(tx: Transaction, since: datetime) -> pl.DataFrame:
-    """Partitions to count: log, retailer, business_day, sorted."""
+def _changed(tx: Transaction, since: datetime) -> pl.DataFrame:
+    """Partitions of logs that were written after an instant, and of all that follows from sales that were."""
     written = set(written_since(tx, MEASURED, since))
     parts = [
         changed_partitions(tx, log, since).with_columns(log=pl.lit(log.name)) for log in MEASURED if log.name in written
     ]
     fresh = [part for part in parts if part.height and part["log"][0] == UNIFIED_SALES.name]
     parts += [part.with_columns(log=pl.lit(log.name)) for part in fresh for log in FOLLOWING]
-    parts.append(
-        tx.query(
-            f"SELECT retailer, business_day, log FROM ({_live_ledger()}) "
-            "WHERE rows_unreconciled IS NULL OR (available_at IS NOT NULL AND hydrated_at IS NULL)",
-            {"run": tx.run_id},
-        )
+    return pl.concat([pl.DataFrame(schema=_ASKED), *(part.select(list(_ASKED)) for part in parts)])
+
+
+def _unsettled(tx: Transaction) -> pl.DataFrame:
+    """Partitions of which the ledger could not say everything yet."""
+    return tx.query(
+        f"SELECT log, retailer, business_day FROM ({_live_ledger()}) "
+        "WHERE rows_unreconciled IS NULL OR (available_at IS NOT NULL AND hydrated_at IS NULL)",
+        {"run": tx.run_id},
     )
-    return pl.concat(parts).unique().sort("log", "retailer", "business_day").select("log", *PARTITION)
 
 
 def _live_ledger() -> str:
