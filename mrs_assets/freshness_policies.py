@@ -12,8 +12,6 @@ import dagster as dg
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.graph import BY_THE_CLOCK
 
-"""Assets that run every five minutes whatever happens."""
-
 UNSEEN_AFTER = timedelta(minutes=15)
 """Three looks at the service levels that did not happen."""
 

@@ -16,16 +16,15 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from mrs_assets.alerting.rules.missing_inputs import DEGRADED_ROWS, missing_inputs
+import polars as pl
+
+from mrs_assets.alerting.rules.missing_inputs import BREAKER_STATES, DEGRADED_ROWS, missing_inputs
 from mrs_assets.contracts.alerting import Channel
-from mrs_assets.contracts.logs.operations import BREAKERS
+from mrs_assets.contracts.logs.alerts import ALERTS
 from mrs_assets.contracts.settings import Settings
-from mrs_assets.graph import CLOSING, STAGES
 from mrs_assets.watch.delivering import DELIVERING, deliver
 from mrs_assets.watch.raising import raise_alerts
-from mrs_assets.watch.warehouse import breaker_states
 from mrs_resources.backend import FileBackend
-from mrs_resources.breaker import breaker, feed_breaker, note_failure, note_success
 from mrs_resources.log_store import LogStore, Transaction
 from mrs_resources.notifier import Notifier, Outgoing
 from mrs_resources.warehouse import Warehouse
@@ -37,11 +36,17 @@ FLAPS = 1000
 STEP = timedelta(days=1) / (2 * FLAPS)
 LOOKS = 2 * FLAPS + 30
 LOOKS_PER_DELIVERY = 5
-FEED = feed_breaker("promotions", "acme")
+FEED = {
+    "breaker": "feed:promotions:acme",
+    "failures": 3,
+    "detail": "its newest file has no column `sku`",
+    "reason": "promotions_down",
+    "retailer": "acme",
+}
 
 
 def storm_settings(home: Path) -> Settings:
-    declared = {"home": home, "retailers": {"acme": {"timezone": "Europe/London"}}, "breakers": {"failures": 1}}
+    declared = {"home": home, "retailers": {"acme": {"timezone": "Europe/London"}}}
     return Settings.model_validate(declared | {"alerts": {"channels": {"ops": {"url_env": "MRS_STORM"}}}})
 
 
@@ -64,10 +69,10 @@ class Storm:
                 self._deliver(look)
 
     def _place(self) -> int:
-        """How many looks were made: each of the day leaves an outcome; those after it are made again."""
+        """How many looks were made: each of the day leaves a note; those after it are made again."""
         with self.warehouse.store.transaction() as tx:
-            tx.ensure(BREAKERS)
-            return int(tx.query(f"SELECT count(*) AS n FROM {BREAKERS.name}")["n"][0])
+            tx.ensure(ALERTS)
+            return int(tx.query(f"SELECT least(count(*), $day) AS n FROM {ALERTS.name}", {"day": 2 * FLAPS})["n"][0])
 
     def _deliver(self, look: int) -> None:
         self.clock.now = _instant(look) + STEP / 2
@@ -75,13 +80,10 @@ class Storm:
 
     def _look(self, look: int) -> None:
         self.clock.now = _instant(look)
+        is_open = look < 2 * FLAPS and look % 2 == 0
+        states = pl.DataFrame([FEED | {"state": "open" if is_open else "closed"}], schema=BREAKER_STATES)
+        found = missing_inputs(states, DEGRADED_ROWS.to_frame(), None)
         with self.warehouse.store.transaction() as tx:
-            if look < 2 * FLAPS and look % 2 == 0:
-                note_failure(tx, FEED, ValueError("its newest file has no column `sku`"), DELIVERING)
-            elif look < 2 * FLAPS:
-                note_success(tx, breaker(tx, FEED, self.settings.breakers), DELIVERING)
-            states = breaker_states(tx, self.settings, STAGES, CLOSING)
-            found = missing_inputs(states, DEGRADED_ROWS.to_frame(), None)
             raise_alerts(tx, self.settings, lambda _: found, DELIVERING)
 
 

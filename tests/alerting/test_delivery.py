@@ -298,7 +298,7 @@ def test_a_dead_feed_that_degrades_six_logs_of_20_days_opens_a_breaker_and_misse
 ) -> None:
     rows = [
         {"log": f"log{n}", "retailer": "acme", "reason": "promotions_down", "days": 20, "rows": 400}
-        | {"first_day": MORNING.date(), "last_day": MORNING.date(), "waits_for": "promotions_log"}
+        | {"first_day": MORNING.date(), "last_day": MORNING.date(), "waits_for": "promotions_log", "fallback_of": None}
         for n in range(6)
     ]
     broken = {"breaker": "feed:promotions:acme", "state": "open", "failures": 3, "detail": "no column `sku`"}

@@ -107,7 +107,7 @@ def test_the_sensor_looks_delivers_and_leaves_a_heartbeat(tmp_path: Path) -> Non
     warehouse = Warehouse(tmp_path)
     definitions = build_definitions(settings_for(tmp_path), warehouse)
     sensor = next(sensor for sensor in definitions.sensors or () if sensor.name == "alerts")
-    with dg.DagsterInstance.local_temp(str(tmp_path / "dagster")) as instance:
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
         context = dg.build_sensor_context(instance=instance, resources={"warehouse": warehouse})
         said = sensor(context)
     assert isinstance(said, dg.SkipReason)

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 import polars as pl
 
 from mrs_assets.alerting.condition import ALL, Condition, Look, listing
+from mrs_assets.alerting.rules.orchestration import failed_check
 
 RULE = "missing_inputs"
+ANSWERS = "answers_what_was_asked"
+"""The check that fails where a stage fell back because its answers were out of order."""
 
 BREAKER_STATES = pl.Schema(
     {
@@ -32,9 +35,13 @@ DEGRADED_ROWS = pl.Schema(
         "last_day": pl.Date,
         "rows": pl.Int64,
         "waits_for": pl.String,
+        "fallback_of": pl.String,
     }
 )
-"""Degraded live rows, grouped by log, retailer, reason and what they wait for."""
+"""Degraded live rows, grouped by log, retailer, reason and what they wait for.
+
+`fallback_of` is the log whose stage fell back, where that is the reason.
+"""
 
 
 def cause(reason: str, retailer: str) -> str:
@@ -79,6 +86,7 @@ def _degraded_rows(degraded: pl.DataFrame, link: str | None) -> Iterator[Conditi
     ):
         logs = tuple(sorted(set(rows["log"])))
         first_day, last_day = str(rows["first_day"].min()), str(rows["last_day"].max())
+        fell_back = sorted(set(rows["fallback_of"].drop_nulls()))
         waits = listing(set(rows["waits_for"].drop_nulls())) or "its next try"
         yield Condition(
             fingerprint=cause(str(reason), str(retailer)),
@@ -94,6 +102,6 @@ def _degraded_rows(degraded: pl.DataFrame, link: str | None) -> Iterator[Conditi
             retailers=(str(retailer),),
             members=logs,
             size=float(rows["days"].sum()),
-            parents=(cause(str(reason), ALL),),
+            parents=(cause(str(reason), ALL), *(failed_check(log, ANSWERS, str(retailer)) for log in fell_back)),
             link=link,
         )

@@ -51,6 +51,11 @@ def red_run(work: str, retailer: str) -> str:
     return f"run:{work}:{retailer}"
 
 
+def failed_check(asset: str, check: str, retailer: str) -> str:
+    """What a failed check is known by."""
+    return f"check:{asset}:{check}:{retailer}"
+
+
 def orchestration(
     runs: pl.DataFrame, checks: pl.DataFrame, ticks: pl.DataFrame, now: datetime, policy: Alerting
 ) -> Look:
@@ -91,7 +96,7 @@ def _failed_checks(checks: pl.DataFrame, policy: Alerting) -> Iterator[Condition
     for row in checks.filter(~pl.col("passed")).sort("asset", "check", "retailer").to_dicts():
         whose = () if row["retailer"] == ALL else (row["retailer"],)
         yield Condition(
-            fingerprint=f"check:{row['asset']}:{row['check']}:{row['retailer']}",
+            fingerprint=failed_check(row["asset"], row["check"], row["retailer"]),
             rule=FAILED_CHECKS,
             kind="operational",
             severity="error" if row["severity"] == "ERROR" else "warn",

@@ -36,6 +36,7 @@ EXPLAINED_BY: Mapping[str, tuple[str, ...]] = {
     "active_reports_have_a_cause": _NO_CAUSES,
     "no_partition_left_failed": _NOT_COMPUTED,
     "volume_is_as_usual": ("slo:sales_arrive_on_time:{subject}", cause("*", "{subject}")),
+    "alerts_are_delivered_in_time": ("channel:*",),
     "columns_stay_the_same": ("slo:every_file_is_used:{subject}",),
     "few_rows_are_dead_lettered": ("slo:every_file_is_used:{subject}",),
 }
