@@ -43,7 +43,12 @@ def alert(number: int, change: int = 1, **values: Any) -> dict[str, Any]:
     own = {"retailer": "*", "business_day": DAY, "alert_id": f"AL-{number:020x}", "change": change}
     own |= {"fingerprint": f"f{number}", "kind": "operational", "rule": "r", "state": "open", "severity": "warn"}
     told = {"title": f"Alert {number}", "body": "What to do.", "opened_at": NOON, "noted_at": NOON}
-    return own | told | {"retailers": [], "regions": [], "categories": [], "members": [], "size": 1.0, "tells": True} | values
+    return (
+        own
+        | told
+        | {"retailers": [], "regions": [], "categories": [], "members": [], "size": 1.0, "tells": True}
+        | values
+    )
 
 
 def delivery(number: int, outcome: str, *, change: int = 1, attempt: int = 1, channel: str = "pager") -> dict[str, Any]:
