@@ -84,7 +84,10 @@ class Ticker:
         # Files that changed no fact have accounts to publish; a process that died may have left all but that done.
         unpublished = result.admitted or (not plans and not mended.plans and not self.warehouse.publisher.is_current())
         if not result.plans:
-            self._run(CLOSING.state if unpublished else BY_THE_CLOCK, {}, result)
+            before = result.appended.total()
+            self._run(CLOSING.state if unpublished else (*SERVICE_LEVELS, ALERTS.name), {}, result)
+            if not unpublished and result.appended.total() > before:
+                self._run((PUBLISHED,), {}, result)
         return result
 
     def _look_after_alerts(self, tell: Told) -> None:

@@ -5,8 +5,7 @@ Everything is counted for named partitions only, so that a ledger can be kept wi
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,12 +15,15 @@ import polars as pl
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.logs.dead_letters import DEAD_LETTERS_RESOLVED
 from mrs_resources.contract_sql import quoted, same_key
-from mrs_resources.dead_letters import OPEN, letters_sql
+from mrs_resources.dead_letters import OPEN, known_tables, letters_sql
 from mrs_resources.log_store import SYSTEM_RUN, Transaction
 
 PARTITION = {"retailer": pl.String(), "business_day": pl.Date()}
 STATUS_COLUMNS = ("report_status", "event_status", "coverage", "decision")
 _ASKED = "asked_partitions"
+_INSIDE = (
+    f"SEMI JOIN {_ASKED} USING (retailer, business_day) WHERE run_id = $run AND business_day BETWEEN $first AND $last"
+)
 _WRITTEN = "run_id IN ($run, $system) AND list_contains($names, log_name)"
 _DAY_OF_LETTER = "coalesce(business_day, CAST(written_at AS DATE))"
 
@@ -57,64 +59,68 @@ def written_since(tx: Transaction, logs: Sequence[Contract], since: datetime) ->
     return rows["log_name"].to_list()
 
 
-def changed_partitions(tx: Transaction, log: Contract, since: datetime) -> pl.DataFrame:
-    """Partitions of which a log's rows, or dead letters, were written or resolved after an instant: `PARTITION`."""
-    tx.ensure(log, DEAD_LETTERS_RESOLVED)
+def changed_partitions(tx: Transaction, logs: Sequence[Contract], since: datetime) -> pl.DataFrame:
+    """Partitions of which a log's rows, or dead letters, were written or resolved after an instant.
+
+    Returns:
+        Columns log, retailer, business_day.
+    """
+    tx.ensure(*logs, DEAD_LETTERS_RESOLVED)
+    recent = "run_id = $run AND written_at > $since"
+    parts = [
+        f"SELECT '{log.name}' AS log, retailer, business_day FROM {log.name} WHERE {recent} UNION "
+        f"SELECT '{log.name}', retailer, {_DAY_OF_LETTER} FROM {log.name}_errors "
+        f"WHERE {recent} AND retailer IS NOT NULL"
+        for log in logs
+    ]
+    parts.append(
+        f"SELECT log, retailer, business_day FROM {DEAD_LETTERS_RESOLVED.name} "
+        "WHERE run_id IN ($run, $system) AND written_at > $since AND list_contains($names, log)"
+    )
+    return tx.query(" UNION ".join(parts), _asked_of(tx, logs) | {"since": since})
+
+
+def open_letters(tx: Transaction, logs: Sequence[Contract]) -> pl.DataFrame:
+    """Dead letters that nobody resolved; one without a business day counts on the day on which it was refused.
+
+    Returns:
+        Columns log, retailer, business_day, rows_dead_lettered.
+    """
     return tx.query(
-        f"SELECT retailer, business_day FROM {log.name} WHERE run_id = $run AND written_at > $since UNION "
-        f"SELECT retailer, {_DAY_OF_LETTER} FROM {log.name}_errors "
-        "WHERE run_id = $run AND written_at > $since AND retailer IS NOT NULL UNION "
-        f"SELECT retailer, business_day FROM {DEAD_LETTERS_RESOLVED.name} "
-        "WHERE run_id IN ($run, $system) AND written_at > $since AND log = $log ORDER BY ALL",
-        {"run": tx.run_id, "since": since, "system": SYSTEM_RUN, "log": log.name},
+        f"SELECT log, retailer, {_DAY_OF_LETTER} AS business_day, count(*) AS rows_dead_lettered "
+        f"FROM ({letters_sql(known_tables(tx), logs)}) WHERE state = '{OPEN}' GROUP BY ALL",
+        {"run_id": tx.run_id},
     )
 
 
-def counts(tx: Transaction, log: Contract, asked: pl.DataFrame, tables: Collection[str]) -> pl.DataFrame:
+def counts(tx: Transaction, log: Contract, asked: pl.DataFrame) -> pl.DataFrame:
     """Rows of a log in some partitions.
 
     Args:
         tx: open transaction.
         log: whose rows.
         asked: the partitions.
-        tables: names of the tables that exist.
 
     Returns:
         One line per partition asked for: retailer, business_day, written_to, rows_live, rows_by_status (JSON),
-        rows_degraded, rows_dead_lettered, rows_twice (rows of a key and version that are there more than once).
+        rows_degraded, rows_twice (rows of a key and version that are there more than once).
     """
     status = next((column for column in STATUS_COLUMNS if column in log.body), None)
     told = f'"{status}"' if status else "CAST(NULL AS VARCHAR)"
-    with _asking(tx, asked):
+    live = "n.version IS NOT NULL AND NOT r.is_retracted"
+    with _asking(tx, asked) as parameters:
         rows = tx.query(
             f"WITH rows AS ({_rows_of(log, told)}), "
             f"newest AS (SELECT {quoted(log.key)}, max(version) AS version FROM rows GROUP BY ALL) "
-            "SELECT r.retailer, r.business_day, r.status, max(r.written_at) AS written_to, "
-            "count(n.version) FILTER (NOT r.is_retracted) AS live, "
-            "count(n.version) FILTER (NOT r.is_retracted AND r.is_degraded) AS degraded, "
-            f"count(*) - count(DISTINCT ({quoted(list(log.key), 'r')}, r.version)) AS twice "
+            "SELECT r.retailer, r.business_day, max(r.written_at) AS written_to, "
+            f"count(*) FILTER ({live}) AS rows_live, count(*) FILTER ({live} AND r.is_degraded) AS rows_degraded, "
+            f"CAST(to_json(histogram(r.status) FILTER ({live})) AS VARCHAR) AS rows_by_status, "
+            f"count(*) - count(DISTINCT ({quoted(list(log.key), 'r')}, r.version)) AS rows_twice "
             f"FROM rows r LEFT JOIN newest n ON {same_key(log, 'r', 'n')} AND r.version = n.version GROUP BY ALL",
-            {"run": tx.run_id},
+            parameters,
         )
-        letters = _letters(tx, log, tables)
-    live = rows.filter(pl.col("live") > 0, pl.col("status").is_not_null()).sort("status")
-    by_status = live.group_by("retailer", "business_day", maintain_order=True).agg(
-        pl.struct("status", "live").alias("statuses")
-    )
-    by_status = by_status.with_columns(rows_by_status=pl.col("statuses").map_elements(_as_json, return_dtype=pl.String))
-    summed = rows.group_by("retailer", "business_day").agg(
-        pl.col("written_to").max(),
-        rows_live=pl.col("live").sum(),
-        rows_degraded=pl.col("degraded").sum(),
-        rows_twice=pl.col("twice").sum(),
-    )
-    on = list(PARTITION)
-    return (
-        asked.join(summed, on=on, how="left")
-        .join(by_status.drop("statuses"), on=on, how="left")
-        .join(letters, on=on, how="left")
-        .with_columns(pl.col("rows_live", "rows_degraded", "rows_twice", "rows_dead_lettered").fill_null(0))
-    )
+    counted = pl.col("rows_live", "rows_degraded", "rows_twice").fill_null(0)
+    return asked.join(rows, on=list(PARTITION), how="left").with_columns(counted)
 
 
 def answered(tx: Transaction, log: Contract, owed: Answers, asked: pl.DataFrame) -> pl.DataFrame:
@@ -126,7 +132,7 @@ def answered(tx: Transaction, log: Contract, owed: Answers, asked: pl.DataFrame)
     """
     tx.ensure(log, owed.asked)
     key = list(log.key)
-    with _asking(tx, asked):
+    with _asking(tx, asked) as parameters:
         rows = tx.query(
             f"WITH asked AS ({_live_keys(owed.asked)}), answers AS ({_live_keys(log)}) "
             "SELECT coalesce(a.retailer, b.retailer) AS retailer, "
@@ -135,7 +141,7 @@ def answered(tx: Transaction, log: Contract, owed: Answers, asked: pl.DataFrame)
             "count(*) FILTER (b.is_down) AS down, "
             "count(*) FILTER (a.first_at IS NULL OR b.first_at IS NULL) AS unanswered "
             f"FROM asked a FULL JOIN answers b ON {' AND '.join(f'a.{c} = b.{c}' for c in key)} GROUP BY ALL",
-            {"run": tx.run_id, "within": owed.within, "down": owed.down},
+            parameters | {"within": owed.within, "down": owed.down},
         )
     on = list(PARTITION)
     return asked.join(rows, on=on, how="left").with_columns(
@@ -149,38 +155,29 @@ def sales_arrived(tx: Transaction, sales: Contract, asked: pl.DataFrame) -> pl.D
     Returns:
         One line per partition that has sales: retailer, business_day, received_at, sales_written_at. UTC.
     """
-    with _asking(tx, asked):
+    with _asking(tx, asked) as parameters:
         return tx.query(
             "SELECT retailer, business_day, max(CASE WHEN is_retracted THEN written_at ELSE received_at END) "
             "AS received_at, max(written_at) AS sales_written_at "
-            f"FROM {sales.name} SEMI JOIN {_ASKED} USING (retailer, business_day) WHERE run_id = $run GROUP BY ALL",
-            {"run": tx.run_id},
+            f"FROM {sales.name} {_INSIDE} GROUP BY ALL",
+            parameters,
         )
 
 
 @contextmanager
-def _asking(tx: Transaction, asked: pl.DataFrame) -> Iterator[None]:
+def _asking(tx: Transaction, asked: pl.DataFrame) -> Iterator[dict[str, object]]:
+    """Make the partitions a table, and give the parameters of `_INSIDE`, which lets scans skip other days."""
     tx.connection.register(_ASKED, asked.select(list(PARTITION)))
     try:
-        yield
+        days = asked["business_day"]
+        yield {"run": tx.run_id, "first": days.min(), "last": days.max()}
     finally:
         tx.connection.unregister(_ASKED)
 
 
-def _inside(alias: str = "") -> str:
-    """SQL condition that lets a scan skip what lies outside of the days asked for."""
-    day = f"{alias}business_day"
-    return f"run_id = $run AND {day} BETWEEN (SELECT min(business_day) FROM {_ASKED}) AND " + (
-        f"(SELECT max(business_day) FROM {_ASKED})"
-    )
-
-
 def _rows_of(log: Contract, status: str) -> str:
     columns = dict.fromkeys([*PARTITION, *log.key, "version", "written_at", "is_retracted", "is_degraded"])
-    return (
-        f"SELECT {quoted(list(columns))}, {status} AS status FROM {log.name} "
-        f"SEMI JOIN {_ASKED} USING (retailer, business_day) WHERE {_inside()}"
-    )
+    return f"SELECT {quoted(list(columns))}, {status} AS status FROM {log.name} {_INSIDE}"
 
 
 def _live_keys(log: Contract) -> str:
@@ -190,29 +187,10 @@ def _live_keys(log: Contract) -> str:
         "arg_max(business_day, version) AS business_day, min(written_at) AS first_at, "
         "min(written_at) FILTER (NOT is_retracted AND NOT list_contains(degraded_reasons, $down)) AS answered_at, "
         "arg_max(list_contains(degraded_reasons, $down), version) AS is_down "
-        f"FROM {log.name} SEMI JOIN {_ASKED} USING (retailer, business_day) WHERE {_inside()} "
-        f"GROUP BY {quoted(log.key)} HAVING NOT arg_max(is_retracted, version)"
+        f"FROM {log.name} {_INSIDE} GROUP BY {quoted(log.key)} HAVING NOT arg_max(is_retracted, version)"
     )
-
-
-def _letters(tx: Transaction, log: Contract, tables: Collection[str]) -> pl.DataFrame:
-    found = tx.query(f"SELECT 1 FROM {log.name}_errors WHERE run_id IN ($run, $system) LIMIT 1", _spaces(tx))
-    if found.is_empty() and "decision" not in log.body:
-        return pl.DataFrame(schema={**PARTITION, "rows_dead_lettered": pl.Int64})
-    return tx.query(
-        f"SELECT retailer, {_DAY_OF_LETTER} AS business_day, count(*) AS rows_dead_lettered "
-        f"FROM ({letters_sql(tables, [log])}) WHERE state = '{OPEN}' GROUP BY ALL",
-        {"run_id": tx.run_id},
-    )
-
-
-def _spaces(tx: Transaction) -> dict[str, object]:
-    return {"run": tx.run_id, "system": SYSTEM_RUN}
 
 
 def _asked_of(tx: Transaction, logs: Sequence[Contract]) -> dict[str, object]:
-    return _spaces(tx) | {"names": [log.name for log in (*logs, DEAD_LETTERS_RESOLVED)]}
-
-
-def _as_json(statuses: Sequence[dict[str, object]]) -> str:
-    return json.dumps({str(entry["status"]): entry["live"] for entry in statuses}, sort_keys=True)
+    names = [log.name for log in (*logs, DEAD_LETTERS_RESOLVED)]
+    return {"run": tx.run_id, "system": SYSTEM_RUN, "names": names}

@@ -81,8 +81,9 @@ def test_time_is_spent_minute_by_minute(entries: list[tuple[int, str]]) -> None:
     ("breached_since", "well_since", "burn"),
     [
         (61, None, "fast"),  # an hour long, and still
-        (61, 10, "slow"),  # over for longer than the short window of the pager; the ticket's goes on
-        (30, None, "slow"),  # half an hour: 10 × over an hour, but 15 × of a third of an hour is no page
+        (30, None, "none"),  # half an hour is 10 × over an hour
+        (61, 10, "none"),  # over for longer than the short window of the pager
+        (5 * 60, 60, "slow"),  # over as well, but four hours are more than 1 × over three days
         (4 * 24 * 60, 7 * 60, "none"),  # over for longer than every short window
     ],
 )
