@@ -149,7 +149,7 @@ def _print_objectives(objectives: pl.DataFrame) -> None:
     """Those that are breached, burn their budget, or are not known; breached ones first."""
     burning = objectives.filter((pl.col("state") != "met") | (pl.col("burn") != "none"))
     print_coloured(
-        ("Objective", "For", "State", "Value#", "Limit#", "Budget left#", "Burn", "Since", "Over"),
+        ("Objective", "For", "State", "Value then#", "Limit#", "Budget left#", "Burn", "Since", "Over"),
         (
             (
                 row["objective"],

@@ -23,7 +23,7 @@ HEALTH_OBJECTIVES = HealthView(
         "state": (TEXT, "`met`, `breached` or `unknown`."),
         "severity": (TEXT, "`warn` is amber, `error` is red."),
         "since": (INSTANT, "When this state began. UTC."),
-        "value": (NUMBER, "The value when this state began, in the limit's unit; NULL: not known."),
+        "value": (NUMBER, "The value when its state or budget last changed, in the limit's unit; NULL: not known."),
         "limit": (NUMBER, "The limit that the value is held against."),
         "unit": (TEXT, "`minutes`, `hours`, `share` or `count`."),
         "window": (TEXT, "What the value was taken over, in words."),

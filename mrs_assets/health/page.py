@@ -35,7 +35,7 @@ def page(health: Health, settings: Settings) -> str:
     return _template().render(
         state=state_of(health),
         health=health,
-        objectives=sorted(objectives, key=lambda row: ["breached", "unknown", "met"].index(row["state"])),
+        objectives=sorted(objectives, key=_urgency),
         logs=all_retailers(health).to_dicts(),
         degraded=health[HEALTH_DEGRADED].to_dicts(),
         alerts=health[HEALTH_ALERTS].to_dicts(),
@@ -97,15 +97,24 @@ def _over_days(
     )
 
 
+def _urgency(row: dict[str, Any]) -> tuple[int, bool]:
+    """Red before amber before what is kept before what nobody knows."""
+    return ["breached", "met", "unknown"].index(row["state"]), row["severity"] != "error"
+
+
 def _worst(row: dict[str, Any]) -> list[str]:
-    """The partitions that are furthest off, in words."""
+    """Of what is breached, the partitions that are furthest off, in words."""
+    if row["state"] != "breached":
+        return []
     try:
         entries = json.loads(row["worst"] or "[]")
     except json.JSONDecodeError:
         return [str(row["worst"])]
     entries = entries if isinstance(entries, list) else [entries]
     return [
-        ", ".join(f"{name} {value}" for name, value in entry.items()) if isinstance(entry, dict) else str(entry)
+        ", ".join(f"{name} {value}" for name, value in entry.items() if value != row["subject"])
+        if isinstance(entry, dict)
+        else str(entry)
         for entry in entries[:WORST_SHOWN]
     ]
 

@@ -36,7 +36,7 @@ class State:
 def state_of(health: Health) -> State:
     """What one sentence says of the system."""
     objectives, degraded = health[HEALTH_OBJECTIVES], health[HEALTH_DEGRADED]
-    breached = objectives.filter(pl.col("state") == "breached")
+    breached = objectives.filter(pl.col("state") == "breached").sort("severity", maintain_order=True)
     parts = [_of_objectives(objectives, breached)]
     if degraded.height:
         reasons = _named(degraded["reason"].unique().sort().to_list())
