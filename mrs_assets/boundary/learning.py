@@ -77,7 +77,7 @@ def train(
     with warehouse.store.transaction() as tx:
         lessons, drawn = read_lessons(tx, trainable, settings, warehouse.models, last_day or EVER.last_day, provenance)
         today = tx.now.date()
-    if all(frame.is_empty() for frame in lessons.frames.values()):
+    if next(iter(lessons.frames.values())).is_empty():
         raise UserMistake(
             f"There is nothing to learn {trainable.name} from.", remedy="Run `mrs tick` with sales in the inbox first."
         )

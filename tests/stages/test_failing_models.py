@@ -15,6 +15,7 @@ import pytest
 
 from mrs_assets.contracts.logs.baseline import BASELINE
 from mrs_assets.contracts.logs.detected import DETECTED
+from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.resilience import Fault
 from mrs_assets.contracts.settings import Retailer, Settings
 from mrs_assets.contracts.trainable import Lessons, Trainable
@@ -78,7 +79,8 @@ def wild_logs(settings: Settings) -> dict[str, pl.DataFrame]:
     mean = rng.uniform(5, 40, count) * rng.gamma(8, 1 / 8, (days, count))
     axis = axis_of(Retailer(timezone="Europe/London", country="GB"), days)
     series = series_rows(axis, rng.poisson(mean).astype(float), per_store=10)
-    return run(settings, series, [scope_of(axis, 60, days - 1)], stages=[BASELINE_STAGE])
+    expected = run(settings, series, [scope_of(axis, 60, days - 1)], stages=[BASELINE_STAGE])
+    return {SALES_TIMESERIES.name: series, **expected}
 
 
 def put_in_force(world: World, name: str, artefact: bytes) -> None:
