@@ -91,7 +91,7 @@ its matching and its figures. MSTL (statsforecast) forecasts each series with a 
 on all days before; its score is the residual in standard deviations of its own interval. The isolation forest (PyOD)
 looks at a day's and its last days' deviations from the same weekdays before, fitted on all days before the tested
 weeks. Days over a threshold, of one direction, at most one day apart, are one report. Each got the threshold with its
-best F1 on injection seed {choosing}; ours keeps its defaults. Which events are strong is measured against our baseline's
+best F1 on injection seed {choosing}; ours keeps its defaults. Which events are strong is measured with our baseline's
 noise, the same for all.
 
 Neither library was made for this: they are what one would reach for first, without features of stores, siblings or
