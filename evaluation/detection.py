@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
@@ -15,7 +16,7 @@ from evaluation.detection_pictures import (
     reliability_picture,
 )
 from evaluation.detection_text import explained
-from evaluation.journey import NAME, RealSeries, real_series, series_rows
+from evaluation.journey import LAST, NAME, Floats, RealSeries, real_series, series_rows
 from evaluation.repeats import flagged_anyway, repeated_days_recall
 from evaluation.scoring import (
     Figure,
@@ -32,84 +33,113 @@ from evaluation.trials import SETTINGS, TESTED, Rule, Trial, reports_of, run_tri
 from mrs_assets.contracts.feeds.promotions import PROMOTIONS
 from mrs_assets.detection.artefact import STRATA, TrainedBaseline
 from mrs_assets.detection.classifier_training import INJECTIONS, teach
-from mrs_assets.detection.judgement import Judgement, Levels, TrainedClassifier
+from mrs_assets.detection.judgement import Levels, TrainedClassifier
 from mrs_assets.detection.teaching import Examples, examples, habits_of, joined, read_school
 from mrs_assets.detection.training import train_baseline
 from mrs_assets.detection.window_features import WINDOW_FEATURES
 from mrs_assets.injection.families import EVALUATION_SEEDS, FAMILIES
 
 TRIALS, FAMILY_TRIALS = 3, 4
-LEAST_FOR_FAMILIES = 2.0
+LEAST_FOR_KINDS = 2.0
 """Mean units a day of the series that kinds are compared on; in slower ones hardly any is strong."""
-FDR_LEVELS = (0.02, 0.05, 0.08, 0.12, 0.2, 0.3, 0.5)
-Z_LEVELS = (3.5, 4.0, 4.5, 5.0, 6.0, 8.0)
+FDR_LEVELS = (0.02, 0.05, 0.08, 0.15, 0.3, 0.5)
+Z_LEVELS = (3.5, 4.0, 5.0, 7.0)
 
 
 @dataclass(frozen=True)
 class Taught:
-    """What was learnt from the weeks before the tested ones."""
+    """What was learnt from some series."""
 
     baseline: TrainedBaseline
-    baseline_figures: Mapping[str, float]
     habits: dict[str, tuple[float, ...]]
     windows: Examples
     classifier: TrainedClassifier
     figures: Mapping[str, float]
 
 
-def taught(series: RealSeries) -> Taught:
-    """Learn both models as their training assets do, from the days before the tested weeks."""
-    past = series_rows(series).filter(pl.col("business_day") < TESTED.first_day)
-    baseline, baseline_figures = train_baseline(past, PROMOTIONS.empty(), SETTINGS)
+def taught(series: RealSeries, last_day: date) -> Taught:
+    """Learn both models as their training assets do, from the days up to one."""
+    past = series_rows(series).filter(pl.col("business_day") <= last_day)
+    baseline = train_baseline(past, PROMOTIONS.empty(), SETTINGS)[0]
     school = read_school(past, PROMOTIONS.empty(), SETTINGS, NAME, baseline)
     habits = habits_of([school])
     windows = joined([examples(school, habits, number) for number in range(INJECTIONS)])
     classifier, figures = teach(windows, habits, SETTINGS)
-    return Taught(baseline, baseline_figures, habits, windows, classifier, figures)
+    return Taught(baseline, habits, windows, classifier, figures)
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Trials of one set of series, and how to score rules on them."""
+class Fold:
+    """Trials on series of which no model was learnt.
+
+    Attributes:
+        series: what is tested.
+        lessons: what was learnt, from other series or other days.
+        trials: what was injected; `quiet` is the same without.
+    """
 
     series: RealSeries
+    lessons: Taught
     trials: Sequence[Trial]
     quiet: Trial
 
-    def outcome(self, classifier: TrainedClassifier | None, **detection: float) -> Outcome:
-        """What is reported when a classifier decides (None: when the deviation does)."""
 
-        def reported(trial: Trial) -> pl.DataFrame:
-            return reports_of(trial, Rule(classifier.judge(trial.features) if classifier else None, detection))
-
-        reports = [reported(trial) for trial in self.trials]
-        return outcome(self.trials, reports, self.series.keys, self.series.dense, reported(self.quiet))
+Teacher = Callable[[Taught], TrainedClassifier | None]
 
 
-def measured(
-    series: RealSeries, seeds: Sequence[int], baseline: TrainedBaseline | None, lessons: Taught, *, alike: bool = False
-) -> Measured:
+def fold(
+    series: RealSeries, lessons: Taught, seeds: Sequence[int], *, seasonal: bool = False, alike: bool = False
+) -> Fold:
     """Run the trials of some seeds; with `alike`, every kind of anomaly is as frequent as any other."""
     families = tuple(replace(kind, weight=1.0) for kind in FAMILIES) if alike else FAMILIES
+    baseline = None if seasonal else lessons.baseline
     trials = [run_trial(series, seed, baseline, lessons.habits, families) for seed in seeds]
-    return Measured(series, trials, run_trial(series, None, baseline, lessons.habits))
+    return Fold(series, lessons, trials, run_trial(series, None, baseline, lessons.habits))
 
 
-def without_features(lessons: Taught, prefix: str) -> TrainedClassifier:
+def judged(folds: Sequence[Fold], teacher: Teacher, **detection: float) -> Outcome:
+    """What is reported in all folds when each one's classifier decides (None: when the deviation does)."""
+    outcomes = []
+    for one in folds:
+        classifier = teacher(one.lessons)
+
+        def reported(trial: Trial, classifier: TrainedClassifier | None = classifier) -> pl.DataFrame:
+            return reports_of(trial, Rule(classifier.judge(trial.features) if classifier else None, detection))
+
+        reports = [reported(trial) for trial in one.trials]
+        outcomes.append(outcome(one.trials, reports, one.series.keys, one.series.dense, reported(one.quiet)))
+    return Outcome(pl.concat(found.reports for found in outcomes), pl.concat(found.events for found in outcomes))
+
+
+def as_shipped(lessons: Taught) -> TrainedClassifier:
+    """The classifier as it was learnt."""
+    return lessons.classifier
+
+
+def nobody(_: Taught) -> None:
+    """No classifier: the deviation decides."""
+
+
+def without_features(prefix: str) -> Teacher:
     """The classifier without the features whose names begin so."""
-    features = lessons.windows.features.copy()
-    features[:, [name.startswith(prefix) for name in WINDOW_FEATURES]] = 0.0
-    return teach(replace(lessons.windows, features=features), lessons.habits, SETTINGS)[0]
+    hidden = [name.startswith(prefix) for name in WINDOW_FEATURES]
+
+    def learn(lessons: Taught) -> TrainedClassifier:
+        features = lessons.windows.features.copy()
+        features[:, hidden] = 0.0
+        return teach(replace(lessons.windows, features=features), lessons.habits, SETTINGS)[0]
+
+    return learn
 
 
-def without_family(lessons: Taught, number: int) -> TrainedClassifier:
+def without_family(number: int) -> Teacher:
     """The classifier that was never shown a kind of anomaly, nor calibrated with it."""
-    return teach(lessons.windows.only(lessons.windows.family != number), lessons.habits, SETTINGS)[0]
+    return lambda lessons: teach(lessons.windows.only(lessons.windows.family != number), lessons.habits, SETTINGS)[0]
 
 
-def without_second_channel(classifier: TrainedClassifier) -> TrainedClassifier:
+def without_second_channel(lessons: Taught) -> TrainedClassifier:
     """The classifier alone."""
-    return replace(classifier, unknown=Levels((), ()))
+    return replace(lessons.classifier, unknown=Levels((), ()))
 
 
 def trial_seeds(seed: int, count: int = TRIALS) -> list[int]:
@@ -118,64 +148,63 @@ def trial_seeds(seed: int, count: int = TRIALS) -> list[int]:
 
 
 def series_to_test(*, quick: bool) -> RealSeries:
-    """The series that are measured on: every one, or of every fourth store."""
+    """The series that are measured on: every one, or those of every fourth store."""
     series = real_series()
     places = series.keys["place"].unique().sort().gather_every(4)
     return series.only(series.keys["place"].is_in(places.implode()).to_numpy()) if quick else series
 
 
+def halves_of(series: RealSeries) -> list[tuple[RealSeries, Taught]]:
+    """Each half of the stores, with what was learnt from the other."""
+    half = np.unique(series.keys["place"].to_numpy(), return_inverse=True)[1] % 2 == 0
+    return [(series.only(own), taught(series.only(~own), LAST)) for own in (half, ~half)]
+
+
 def measure(seed: int, *, quick: bool = False) -> Sequence[Section]:
     """Detection on Complete Journey, with injections that are drawn from the evaluation seeds by `seed`."""
-    seeds = trial_seeds(seed, 1 if quick else TRIALS)
     family_seeds = [EVALUATION_SEEDS[seed * 100 + 50 + number] for number in range(1 if quick else FAMILY_TRIALS)]
-    series = series_to_test(quick=quick)
-    lessons = taught(series)
-    main = measured(series, seeds, lessons.baseline, lessons)
-    model = main.outcome(lessons.classifier)
-    kinds = measured(
-        series.only(np.nanmean(series.units, axis=0) >= LEAST_FOR_FAMILIES),
-        family_seeds,
-        lessons.baseline,
-        lessons,
-        alike=True,
-    )
-    by_kind = kinds.outcome(lessons.classifier)
-    left_out = [kinds.outcome(without_family(lessons, number)) for number in range(len(FAMILIES))]
-    seasonal = measured(series, seeds, None, lessons)
+    return [measured(series_to_test(quick=quick), trial_seeds(seed, 1 if quick else TRIALS), family_seeds)]
+
+
+def measured(series: RealSeries, seeds: Sequence[int], family_seeds: Sequence[int]) -> Section:
+    """Detection on some series with injections of some seeds."""
+    halves = halves_of(series)
+    main = [fold(own, lessons, seeds) for own, lessons in halves]
+    seasonal = [fold(own, lessons, seeds, seasonal=True) for own, lessons in halves]
+    brisk = [(own.only(np.nanmean(own.units, axis=0) >= LEAST_FOR_KINDS), lessons) for own, lessons in halves]
+    kinds = [fold(own, lessons, family_seeds, alike=True) for own, lessons in brisk]
+    before = fold(series, taught(series, TESTED.first_day - timedelta(days=1)), seeds)
+    model = judged(main, as_shipped)
     variants = {
         "as shipped": model,
-        "no second channel": main.outcome(without_second_channel(lessons.classifier)),
-        "no look at the store's other series": main.outcome(without_features(lessons, "store_")),
-        "no habits of products": main.outcome(without_features(lessons, "item_")),
-        "no classifier (fallback: deviation)": main.outcome(None),
-        "no trained baseline (fallback: seasonal)": seasonal.outcome(lessons.classifier),
-        "neither model": seasonal.outcome(None),
+        "learnt from the days before the tested weeks alone": judged([before], as_shipped),
+        "no second channel": judged(main, without_second_channel),
+        "no look at the store's other series": judged(main, without_features("store_")),
+        "no habits of products": judged(main, without_features("item_")),
+        "no classifier (fallback: deviation)": judged(main, nobody),
+        "no trained baseline (fallback: seasonal)": judged(seasonal, as_shipped),
+        "neither model": judged(seasonal, nobody),
     }
     families = [kind.name for kind in FAMILIES]
+    by_kind = judged(kinds, as_shipped)
+    left_out = [judged(kinds, without_family(number)) for number in range(len(families))]
     kind_figures = [share(_strong(by_kind, family), "found") for family in families]
     left_figures = [share(_strong(left, family), "found") for left, family in zip(left_out, families, strict=True)]
     repeats = repeated_days_recall(seeds[0])
-    quiet = main.quiet.rows.join(main.quiet.baseline, on=["store_id", "sku", "ts"]).filter(
-        pl.col("business_day_right") >= TESTED.first_day
-    )
-    coverage = coverage_table(
-        quiet.select(pl.col("units").cast(pl.Float64), "expected_units", "expected_lower", "expected_upper"), STRATA
-    )
-    targets = (
-        *_targets(model),
-        *_kind_targets(families, kind_figures, left_figures, by_kind),
-        _target("recall of repeated days from rows (copied 3–7 days)", repeats["copied 3–7 days"][0], 0.95, 0.99),
-        _coverage_target(coverage),
-    )
+    coverage = coverage_table(_quiet_ticks(main), STRATA)
     curves = {
-        "classifier": _curve(main, lessons.classifier, "fdr", FDR_LEVELS),
-        "deviation alone": _curve(main, None, "enter_z", Z_LEVELS),
+        "classifier": _curve(main, as_shipped, "fdr", FDR_LEVELS),
+        "deviation alone": _curve(main, nobody, "enter_z", Z_LEVELS),
     }
-    said, true = _probabilities(main.trials, lessons.classifier)
-    told = Section(
+    return Section(
         title="Detection",
-        text=explained(series, seeds, family_seeds, main.trials, lessons.figures, flagged_anyway()),
-        targets=targets,
+        text=explained(series, seeds, family_seeds, [trial for one in main for trial in one.trials], flagged_anyway()),
+        targets=(
+            *_targets(model),
+            *_kind_targets(families, kind_figures, left_figures, by_kind),
+            _target("recall of repeated days from rows (copied 3–7 days)", repeats["copied 3–7 days"][0], 0.95, 0.99),
+            _coverage_target(coverage),
+        ),
         tables={
             "What each part contributes, and what is left without a model": _variants(variants),
             "Kinds of anomaly, strong events, all equally frequent": _kinds(
@@ -186,11 +215,21 @@ def measure(seed: int, *, quick: bool = False) -> Sequence[Section]:
         },
         pictures={
             "Precision of reports against recall of strong events": precision_recall_picture(curves),
-            "Reliability of the anomaly probability": reliability_picture(said, true),
+            "Reliability of the anomaly probability": reliability_picture(*_probabilities(main)),
             "Recall by kind of anomaly": recall_picture(families, kind_figures, left_figures),
         },
     )
-    return [told]
+
+
+def _quiet_ticks(folds: Sequence[Fold]) -> pl.DataFrame:
+    """Ticks of the tested weeks without anything injected, with their intervals."""
+    return pl.concat(
+        one.quiet.rows.select("store_id", "sku", "ts", pl.col("units").cast(pl.Float64))
+        .join(one.quiet.baseline, on=["store_id", "sku", "ts"])
+        .filter(pl.col("business_day") >= TESTED.first_day)
+        .select("units", "expected_units", "expected_lower", "expected_upper")
+        for one in folds
+    )
 
 
 def _strong(found: Outcome, family: str | None = None) -> pl.DataFrame:
@@ -306,21 +345,20 @@ def _repeats(repeats: Mapping[str, tuple[Figure, int]]) -> pl.DataFrame:
     )
 
 
-def _curve(
-    main: Measured, classifier: TrainedClassifier | None, limit: str, levels: Sequence[float]
-) -> list[tuple[float, float]]:
+def _curve(folds: Sequence[Fold], teacher: Teacher, limit: str, levels: Sequence[float]) -> list[tuple[float, float]]:
     points = []
     for level in levels:
-        found = main.outcome(classifier, **{limit: level})
+        found = judged(folds, teacher, **{limit: level})
         if found.reports.height:
             points.append((share(_strong(found), "found").value, 1.0 - false_discovery_rate(found.reports).value))
     return points
 
 
-def _probabilities(trials: Sequence[Trial], classifier: TrainedClassifier) -> tuple[np.ndarray, np.ndarray]:
-    said, true = [], []
-    for trial in trials:
-        judgement: Judgement = classifier.judge(trial.features)
-        said.append(judgement.probability)
-        true.append(trial.true_windows())
-    return np.concatenate(said), np.concatenate(true)
+def _probabilities(folds: Sequence[Fold]) -> tuple[Floats, Floats]:
+    pairs = [
+        (one.lessons.classifier.judge(trial.features).probability, trial.true_windows())
+        for one in folds
+        for trial in one.trials
+    ]
+    said, true = (np.concatenate(values) for values in zip(*pairs, strict=True))
+    return said, true

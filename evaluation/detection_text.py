@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -16,7 +16,6 @@ def explained(
     seeds: Sequence[int],
     family_seeds: Sequence[int],
     trials: Sequence[Trial],
-    figures: Mapping[str, float],
     flagged: tuple[int, int],
 ) -> str:
     """Markdown."""
@@ -29,8 +28,10 @@ unit a day, {int(series.dense.sum())} of them dense (at least {DENSE_A_DAY:g} a 
 store × category than 901 at that pace; product types and departments are added, each level as stores of its own, so
 that a department is no sibling of its own categories.
 
-**Split.** Both models learn from the days before {TESTED.first_day:%d %B %Y}; the 13 weeks from then on are tested,
-with Thanksgiving and Christmas in them, which nothing before them resembles. Promotions are hidden from everything.
+**Split.** Stores are halved; what is tested on one half was learnt from the other half's year. Tested are the 13 weeks
+from {TESTED.first_day:%d %B %Y} on, with Thanksgiving and Christmas in them: a model that learns from half of the
+stores has seen such weeks, as one that learns from more than a year has. The variant that learns from the days before
+the tested weeks alone has not. Promotions are hidden from everything.
 
 **Injection.** `mrs_assets/injection`: ten kinds of anomaly, one event per series in 13 weeks, of which {events:,} in
 these trials; {strong} are strong: their injected units are at least {STRONG:g} standard deviations of their window.
@@ -42,9 +43,6 @@ Training draws from seeds {TRAINING_SEEDS.start}–{TRAINING_SEEDS.stop - 1}, ch
 the direction with the series' injected event; every other report counts as false, whatever really happened. Recall is
 that of strong events, F1 combines it with the precision of all reports. Intervals are 95 %, over 1,000 samples of
 stores.
-
-**At training**, stores that a member had not seen gave a false-discovery rate of {figures["false_discovery_rate"]:.3f}
-at the default setting. The tested weeks may differ: they come later.
 
 **Days sent twice** are looked for in rows of products, before any series is made of them. Without any repetition
 {flagged[0]} of {flagged[1]:,} store-days are flagged. Days whose own rows are loaded twice are found by the kernel's

@@ -6,14 +6,13 @@ Knows the warehouse and the models, not the orchestrator: `model_asset` wraps it
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import polars as pl
 
 from mrs_assets.boundary.reading import InputReader
-from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.errors import UserMistake
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
@@ -33,7 +32,7 @@ LESSON_ROWS = 4_000_000
 """Rows of one log that are learnt from at most; of more, some are drawn."""
 
 COMPUTED_DAYS = 120
-"""Newest days of a log that are computed for a lesson, where it has none of its own."""
+"""Newest days of which a lesson has rows that reports did not ask for yet."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def train(
     with warehouse.store.transaction() as tx:
         lessons, drawn = read_lessons(tx, trainable, settings, warehouse.models, last_day or EVER.last_day, provenance)
         today = tx.now.date()
-    if all(frame.is_empty() for frame in lessons.frames.values()):
+    if next(iter(lessons.frames.values())).is_empty():
         raise UserMistake(
             f"There is nothing to learn {trainable.name} from.", remedy="Run `mrs tick` with sales in the inbox first."
         )
@@ -119,8 +118,8 @@ def read_lessons(
 ) -> tuple[Lessons, str | None]:
     """Live rows of what a trainable learns from, no more than memory holds, and the models that it builds on.
 
-    A log without a row in the span, since no reports were looked for yet, is computed for the lesson where its stage
-    reads only what there is of such days. It is not written.
+    Of the newest days, those before a log's first, on which no reports were looked for, are computed for the lesson
+    where its stage reads only what there is of such days. They are not written.
 
     Args:
         tx: the open transaction.
@@ -139,8 +138,9 @@ def read_lessons(
     scope, drawn = draw(tx, trainable.reads.values(), replace(EVER, last_day=last_day), LESSON_ROWS)
     frames = {name: tx.live(contract, scope) for name, contract in trainable.reads.items()}
     for name, contract in trainable.reads.items():
-        if frames[name].is_empty() and (stage := _COMPUTED_BEFORE_REPORTS.get(contract)):
-            frames[name] = _computed(tx, stage, contract, InputReader(models, settings, provenance), scope)
+        if stage := _COMPUTED_BEFORE_REPORTS.get(contract):
+            earlier = _earlier(tx, stage, frames[name], InputReader(models, settings, provenance), scope)
+            frames[name] = pl.concat([*earlier, frames[name]], how="diagonal").sort(contract.key)
     in_force = {name: active_model(tx, name) for name in trainable.builds_on}
     loaded = {
         name: Model(str(row["model_version_id"]), trainable.builds_on[name](models.read(str(row["artefact_hash"]))))
@@ -150,16 +150,19 @@ def read_lessons(
     return Lessons(settings, frames, loaded), drawn
 
 
-def _computed(tx: Transaction, stage: Stage, contract: Contract, reader: InputReader, scope: Scope) -> pl.DataFrame:
-    """Rows that a stage would write for the newest days of a scope."""
-    parts = [contract.empty(stored=True)]
+def _earlier(
+    tx: Transaction, stage: Stage, written: pl.DataFrame, reader: InputReader, scope: Scope
+) -> Iterator[pl.DataFrame]:
+    """Rows that a stage would write for those of the newest days of a scope that are before its first, per retailer."""
+    (contract,) = stage.writes
     for retailer, known in sorted(known_days(tx, reader.settings).items()):
-        last = min(scope.last_day, known.last_day)
-        first = max(known.first_day, last - timedelta(days=COMPUTED_DAYS - 1))
+        newest = min(scope.last_day, known.last_day)
+        first = max(known.first_day, scope.first_day, newest - timedelta(days=COMPUTED_DAYS - 1))
+        begins: date | None = written.filter(retailer=retailer)["business_day"].min()  # type: ignore[assignment]
+        last = newest if begins is None else min(newest, begins - timedelta(days=1))
         if first <= last:
             inputs = reader.read(tx, stage, replace(scope, first_day=first, last_day=last, retailer=retailer))
-            parts.append(contract.conform(stage.compute(inputs)[contract.name]))
-    return pl.concat(parts, how="diagonal").sort(contract.key)
+            yield contract.conform(stage.compute(inputs)[contract.name])
 
 
 _EARLY = {log for stage in STAGES if stage.before_reports for log in stage.writes}

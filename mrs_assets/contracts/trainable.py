@@ -49,7 +49,8 @@ class Trainable:
 
     Attributes:
         name: in the registry; also the asset's name.
-        reads: name → log that it learns from.
+        reads: name → log that it learns from; without a row of the first there is nothing to learn, and its days are
+            the days of training.
         learn: lessons → artefact and figures. Pure and seeded; raises UserMistake where there is too little to learn.
         description: what the asset page says.
         builds_on: model name → loader of the models whose versions in force it learns with.

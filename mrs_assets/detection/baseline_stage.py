@@ -20,7 +20,7 @@ MODEL = "baseline_sales_model"
 PROMOTION_DAYS = 366
 
 SEASONAL_SCALE = 1.0
-"""Standard deviations on either side that hold 80 % of quiet ticks; measured by benchmarks/detection_quality.py."""
+"""Standard deviations on either side that hold 80 % of quiet ticks; docs/explanation/detection.md."""
 
 INSUFFICIENT_SCALE = 1.6
 """The same for a plain mean of few days."""

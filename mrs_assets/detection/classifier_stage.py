@@ -9,7 +9,7 @@ from mrs_assets.contracts.logs.baseline import BASELINE
 from mrs_assets.contracts.logs.classifier import CLASSIFIER
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.stage import Frames, Input, Inputs, Model, Stage, Want
-from mrs_assets.detection.axis import Floats
+from mrs_assets.detection.axis import Flags, Floats
 from mrs_assets.detection.evidence import Evidence, keys_of, read_evidence
 from mrs_assets.detection.features import holiday_distance
 from mrs_assets.detection.grid import as_days, as_instants
@@ -19,6 +19,9 @@ from mrs_assets.detection.window_features import LOOKBACK, describe
 from mrs_assets.detection.windows import Found, at_stake, find_windows
 
 MODEL = "anomaly_classifier_model"
+
+SENT_TWICE = ("duplicate_window", "repeated_block")
+"""Doubts of the series stage that are decided on from the rows themselves."""
 
 
 def compute(inputs: Inputs) -> Frames:
@@ -63,11 +66,24 @@ def _judged(evidence: Evidence, found: Found, longest: int, inputs: Inputs, mode
         habits=model.artefact.habits,
     )
     judgement = model.artefact.judge(features)
+    told = _sent_twice(evidence, found, inputs) & (found.z >= inputs.settings.detection.enter_z)
     return {
         "anomaly_probability": judgement.probability,
         "p_value": judgement.p_value,
-        "q_value": judgement.q_value,
+        "q_value": np.where(told, 0.0, judgement.q_value),
     }
+
+
+def _sent_twice(evidence: Evidence, found: Found, inputs: Inputs) -> Flags:
+    """Windows with a tick whose rows give away that it was sent twice: no model has to say that this is no sale."""
+    doubted = inputs["series"].filter(pl.col("quality_flags").list.eval(pl.element().is_in(SENT_TWICE)).list.any())
+    row, column, _ = evidence.grid.place(doubted)
+    if not len(row):
+        return np.zeros(len(found), dtype=np.bool_)
+    flagged = np.zeros_like(evidence.actual)
+    flagged[row, column] = 1.0
+    so_far = np.pad(np.cumsum(flagged, axis=0), ((1, 0), (0, 0)))
+    return so_far[found.row + 1, found.column] > so_far[found.row - found.ticks + 1, found.column]
 
 
 def window_frame(

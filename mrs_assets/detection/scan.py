@@ -8,7 +8,7 @@ import numpy as np
 
 from mrs_assets.contracts.settings import Retailer, Settings
 from mrs_assets.detection.axis import Floats, Ints
-from mrs_assets.detection.noise import signed_root_deviance
+from mrs_assets.detection.noise import RELATIVE_BASELINE_ERROR, signed_root_deviance
 
 SCAN_DAYS = 60
 """Days that a window may reach back, whatever `max_window_ticks` says: the stage reads no further."""
@@ -33,7 +33,7 @@ def longest_window(settings: Settings, retailer: Retailer) -> int:
 
 
 def best_windows(
-    actual: Floats, expected: Floats, spread: Floats, *, first: int, longest: int
+    actual: Floats, expected: Floats, spread: Floats, *, first: int, longest: int, least: float
 ) -> tuple[Windows, Windows]:
     """Find the best window upwards and the best one downwards that end at each row from `first` on.
 
@@ -46,22 +46,31 @@ def best_windows(
         spread: dispersion × expected units, likewise.
         first: first row to scan; at least `longest` rows of look-back come before it, or all there are.
         longest: longest window, in ticks.
+        least: score under which a window need not be found.
     """
     rows, shape = len(actual), (len(actual) - first, actual.shape[1])
-    y, e, s = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    y, e, s, apart, enough, share = (np.zeros(shape) for _ in range(6))
     up, down = np.zeros(shape), np.zeros(shape)
     up_ticks, down_ticks = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    # Twice Pearson's statistic is never less than the deviance, and needs no logarithm: it says where to look.
+    factor = least * least / 2.0
     for ticks in range(1, min(longest, first + 1) + 1):
         part = slice(first - ticks + 1, rows - ticks + 1)
         y += actual[part]
         e += expected[part]
         s += spread[part]
-        z = signed_root_deviance(y, e, s)
-        higher, lower = z > up, z < down
-        np.copyto(up, z, where=higher)
-        np.copyto(up_ticks, ticks, where=higher)
-        np.copyto(down, z, where=lower)
-        np.copyto(down_ticks, ticks, where=lower)
+        np.subtract(y, e, out=apart)
+        apart *= apart
+        np.multiply(e, e, out=enough)
+        enough *= factor * RELATIVE_BASELINE_ERROR**2
+        np.multiply(s, factor, out=share)
+        enough += share
+        at = np.flatnonzero(apart > enough)
+        z = signed_root_deviance(y.ravel()[at], e.ravel()[at], s.ravel()[at])
+        for best, length, sign in ((up, up_ticks, 1.0), (down, down_ticks, -1.0)):
+            better = z * sign > best.ravel()[at] * sign
+            best.ravel()[at[better]] = z[better]
+            length.ravel()[at[better]] = ticks
     return Windows(up, up_ticks), Windows(down, down_ticks)
 
 

@@ -134,9 +134,9 @@ def _fit(examples: _Examples) -> TrainedBaseline:
     units = np.clip(examples.units, 0.0, examples.seasonal + CAP_SD * sd)
     regressor = HistGradientBoostingRegressor(
         loss="poisson",
-        learning_rate=0.08,
-        max_iter=120,
-        max_leaf_nodes=15,
+        learning_rate=0.25,
+        max_iter=20,
+        max_leaf_nodes=8,
         min_samples_leaf=200,
         l2_regularization=5.0,
         early_stopping=False,

@@ -50,7 +50,7 @@ def find_windows(evidence: Evidence, longest: int, candidate_z: float) -> Found:
             np.ascontiguousarray(values[:, columns]) for values in (evidence.actual, evidence.expected, evidence.spread)
         )
         counts = evidence.counts[first:, columns]
-        for windows in best_windows(actual, expected, spread, first=first, longest=longest):
+        for windows in best_windows(actual, expected, spread, first=first, longest=longest, least=candidate_z):
             at = np.nonzero(counts & (np.abs(windows.z) >= candidate_z))
             parts.append((at[0] + first, at[1] + columns.start, windows.z[at], windows.ticks[at]))
     return Found(*(np.concatenate([part[n] for part in parts]) for n in range(4)))

@@ -81,10 +81,11 @@ def ground(series: pl.DataFrame, name: str, retailer: Retailer, stores_in_one: i
     days = recent["business_day"].n_unique() if recent.height else 0
     pace = recent.group_by(SERIES).agg(pace=pl.col("units").cast(pl.Float64).sum() / max(days, 1))
     kept = _whole_stores(pace.filter(pl.col("pace") >= LEAST_PACE))
-    if days < DAYS // 2 or kept.height < 20:
+    stores = kept["store_id"].n_unique()
+    if days < DAYS // 2 or kept.height < 20 or stores < 3:
         raise UserMistake(
-            f"{kept.height} series over {days} days of {name} are too little to rehearse causes on.",
-            remedy=f"Nothing was trained; train again with 20 series over {DAYS // 2} days or more.",
+            f"{kept.height} series of {stores} stores over {days} days of {name} are too little to rehearse causes on.",
+            remedy=f"Nothing was trained; train again with 20 series of 3 stores over {DAYS // 2} days or more.",
         )
     keys = kept.select(SERIES).sort(SERIES).with_row_index("series")
     starts = recent.select("ts").unique().sort("ts").with_row_index("tick")

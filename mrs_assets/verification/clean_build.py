@@ -13,6 +13,8 @@ from datetime import UTC, date, datetime
 from itertools import groupby
 from operator import itemgetter
 
+import polars as pl
+
 from mrs_assets import __version__
 from mrs_assets.boundary.admitting import admit_here
 from mrs_assets.boundary.stage_run import StageRunner
@@ -116,7 +118,10 @@ class CleanBuild:
             yield from self._by_model(stage, scope) if models else [Span(scope, _LONG_AGO)]
 
     def _by_model(self, stage: Stage, scope: Scope) -> Iterator[Span]:
-        """The scope cut where the models change with which the run's rows were last computed, store by store."""
+        """The scope cut where the models change with which the run's rows were last computed.
+
+        Store by store; a stage that sees its whole retailer computes a day for all of its stores.
+        """
         with self._shadow.copy.store.transaction() as tx:
             tx.ensure(*stage.writes)
             changes = sorted(set(tx.history(MODEL_REGISTRY, run_id=SYSTEM_RUN)["written_at"]))
@@ -125,6 +130,10 @@ class CleanBuild:
                 "AND retailer = ? GROUP BY ALL ORDER BY ALL",
                 [self._shadow.copy.run_id, scope.retailer],
             )
+        if stage.span != "store":
+            newest = found.group_by("business_day").agg(pl.col("at").max())
+            yield from _cut(scope, dict(newest.iter_rows()), changes)
+            return
         with self._shadow.warehouse.store.transaction() as tx:
             known = tx.live(SALES_TIMESERIES, scope)["store_id"].unique().sort()
         alike: dict[tuple[Span, ...], list[str]] = {}

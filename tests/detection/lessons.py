@@ -35,8 +35,8 @@ def sales() -> Floats:
     rng = np.random.default_rng(7)
     mean = rng.uniform(2, 40, SERIES) * (1 + 0.3 * np.sin(np.arange(DAYS) * 2 * np.pi / 7))[:, None]
     units = rng.poisson(mean * rng.gamma(12, 1 / 12, mean.shape)).astype(float)
-    bulk = rng.random(mean.shape) < 0.02
-    units += np.where(bulk, rng.poisson(mean * rng.uniform(0.5, 2.5, mean.shape)), 0)
+    bulk = rng.random(mean.shape) < 0.03
+    units += np.where(bulk, rng.poisson(mean * rng.uniform(1.0, 5.0, mean.shape)), 0)
     units[rng.random(mean.shape) < 0.01] = np.nan
     return units
 

@@ -108,6 +108,25 @@ def test_without_it_the_same_windows_are_judged_by_their_deviation() -> None:
         assert without[column].null_count() == without.height
 
 
+def test_days_that_the_rows_show_to_be_sent_twice_need_no_model() -> None:
+    units = lessons.sales().copy()
+    day, series = DAYS - 5, 12
+    units[day, series] = 2 * np.nanmean(units[:, series]) + 8 * np.nanstd(units[:, series])
+    rows = lessons.rows(units)
+    own = (pl.col("store_id") == STORES[series]) & (pl.col("sku") == ITEMS[series])
+    on_the_day = own & (pl.col("business_day") == lessons.axis().business_day(day))
+    flags = pl.when(on_the_day).then(pl.lit(["repeated_block"])).otherwise(pl.col("quality_flags"))
+    strict = lessons.settings()
+    strict = strict.model_copy(update={"detection": strict.detection.model_copy(update={"fdr": 1e-6})})
+    scope = [scope_of(lessons.axis(), day, day)]
+    plain, doubted = (
+        run(strict, frame, scope, models=_in_force())[DETECTED.name].filter(own)
+        for frame in (rows, rows.with_columns(quality_flags=flags))
+    )
+    assert plain.height == 0
+    assert doubted["direction"].to_list() == ["up"]
+
+
 def test_another_store_has_no_say() -> None:
     units = _loud(3)
     other = units.copy()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
@@ -18,14 +19,15 @@ from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.resilience import Fault
 from mrs_assets.contracts.settings import Retailer, Settings
 from mrs_assets.contracts.trainable import Lessons, Trainable
-from mrs_assets.detection.baseline_stage import MODEL
+from mrs_assets.detection.baseline_stage import BASELINE_STAGE, MODEL
 from mrs_assets.detection.training import BASELINE_MODEL
 from mrs_assets.graph import STAGES, TRAINABLES
+from mrs_assets.rehearsal.attribution_model import ATTRIBUTION_MODEL, learn_attribution
 from mrs_resources import model_registry as registry
 from mrs_resources.kernel import Provenance
 from mrs_resources.model_store import active_model
 from tests.conftest import SteppingClock
-from tests.detection.pipeline import axis_of, series_rows
+from tests.detection.pipeline import axis_of, run, scope_of, series_rows
 from tests.stories.test_one_anomaly import spike
 from tests.world import FIRST_DAY, DirectWorld, World, daily_sales, settings_for
 
@@ -62,22 +64,23 @@ def all_trained(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     home = tmp_path_factory.mktemp("all_trained")
     shutil.copytree(trained, home, symlinks=True, dirs_exist_ok=True)
     world = later(home, 1)
-    series = wild_series()
+    there = wild_logs(world.settings)
     for model in TRAINABLES:
-        if model is BASELINE_MODEL:
-            continue
-        frames = {name: series if log is SALES_TIMESERIES else log.empty() for name, log in model.reads.items()}
-        artefact = model.learn(Lessons(world.settings, frames)).artefact
-        put_in_force(world, model.name, artefact)
+        if model is not BASELINE_MODEL:
+            frames = {name: there.get(log.name, log.empty(stored=True)) for name, log in model.reads.items()}
+            learn = partial(learn_attribution, plays=16) if model is ATTRIBUTION_MODEL else model.learn
+            put_in_force(world, model.name, learn(Lessons(world.settings, frames)).artefact)
     return home
 
 
-def wild_series() -> pl.DataFrame:
-    """Half a year of series that vary enough for anomalies to be told from."""
+def wild_logs(settings: Settings) -> dict[str, pl.DataFrame]:
+    """Half a year of series that vary enough for anomalies to be told from, and their expectations."""
     rng, days, count = np.random.default_rng(0), 180, 60
     mean = rng.uniform(5, 40, count) * rng.gamma(8, 1 / 8, (days, count))
     axis = axis_of(Retailer(timezone="Europe/London", country="GB"), days)
-    return series_rows(axis, rng.poisson(mean).astype(float), per_store=10)
+    series = series_rows(axis, rng.poisson(mean).astype(float), per_store=10)
+    expected = run(settings, series, [scope_of(axis, 60, days - 1)], stages=[BASELINE_STAGE])
+    return {SALES_TIMESERIES.name: series, **expected}
 
 
 def put_in_force(world: World, name: str, artefact: bytes) -> None:
