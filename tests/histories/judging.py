@@ -78,7 +78,9 @@ def _addressed_now(world: World) -> dict[str, Word]:
     for _, _, word in world.words:
         for subject in ("report_id", "report_group_id"):
             if (now := word.get(subject)) in successor:
-                while now in successor:
+                been: set[str] = set()
+                while now in successor and now not in been:  # two that are gone may each have replaced the other
+                    been.add(now)
                     now = successor[now]
                 found[word["annotation_id"]] = {subject: now}
     return found
