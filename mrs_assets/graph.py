@@ -39,8 +39,11 @@ PUBLISHED = "published_snapshot"
 SERVICE_LEVELS = (SLO.name, SLO_RESULTS.name)
 """Judged in every run that ends a plan, before its state is published, and by the clock."""
 
-BY_THE_CLOCK = (*SERVICE_LEVELS, ALERTS.name, PUBLISHED)
-"""What is looked at when nothing else happens: levels are judged, alerts noted, and what changed is published."""
+LOOKED_AT = (*SERVICE_LEVELS, ALERTS.name)
+"""What is looked at when nothing else happens: levels are judged, alerts noted."""
+
+BY_THE_CLOCK = (*LOOKED_AT, PUBLISHED)
+"""The same, and what changed is published."""
 
 MEASURED: tuple[Contract, ...] = tuple(
     log for log in LOGS if log.stage not in ("operations", "rereview") and log is not MODEL_REGISTRY

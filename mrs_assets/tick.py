@@ -10,7 +10,7 @@ import dagster as dg
 
 from mrs_assets.contracts.feeds import FEED_LOGS
 from mrs_assets.contracts.settings import Settings
-from mrs_assets.graph import BY_THE_CLOCK, CLOSING, STAGES, feed_logs
+from mrs_assets.graph import CLOSING, LOOKED_AT, PUBLISHED, STAGES, feed_logs
 from mrs_assets.in_process import GraphRunner, Ran, listed
 from mrs_assets.planning.intake import AdmissionRequest, admission_requests, announce, replay_plans
 from mrs_assets.planning.plan import Plan
@@ -84,7 +84,10 @@ class Ticker:
         # Files that changed no fact have accounts to publish; a process that died may have left all but that done.
         unpublished = result.admitted or (not plans and not mended.plans and not self.warehouse.publisher.is_current())
         if not result.plans:
-            self._run(CLOSING.state if unpublished else BY_THE_CLOCK, {}, result)
+            before = result.appended.total()
+            self._run(CLOSING.state if unpublished else LOOKED_AT, {}, result)
+            if not unpublished and result.appended.total() > before:
+                self._run((PUBLISHED,), {}, result)
         return result
 
     def _look_after_alerts(self, tell: Told) -> None:

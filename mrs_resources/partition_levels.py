@@ -5,7 +5,7 @@ Everything is counted for named partitions only, so that a ledger can be kept wi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ import polars as pl
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.logs.dead_letters import DEAD_LETTERS_RESOLVED
 from mrs_resources.contract_sql import quoted, same_key
-from mrs_resources.dead_letters import OPEN, letters_sql
+from mrs_resources.dead_letters import OPEN, known_tables, letters_sql
 from mrs_resources.log_store import SYSTEM_RUN, Transaction
 
 PARTITION = {"retailer": pl.String(), "business_day": pl.Date()}
@@ -59,31 +59,51 @@ def written_since(tx: Transaction, logs: Sequence[Contract], since: datetime) ->
     return rows["log_name"].to_list()
 
 
-def changed_partitions(tx: Transaction, log: Contract, since: datetime) -> pl.DataFrame:
-    """Partitions of which a log's rows, or dead letters, were written or resolved after an instant: `PARTITION`."""
-    tx.ensure(log, DEAD_LETTERS_RESOLVED)
+def changed_partitions(tx: Transaction, logs: Sequence[Contract], since: datetime) -> pl.DataFrame:
+    """Partitions of which a log's rows, or dead letters, were written or resolved after an instant.
+
+    Returns:
+        Columns log, retailer, business_day.
+    """
+    tx.ensure(*logs, DEAD_LETTERS_RESOLVED)
+    recent = "run_id = $run AND written_at > $since"
+    parts = [
+        f"SELECT '{log.name}' AS log, retailer, business_day FROM {log.name} WHERE {recent} UNION "
+        f"SELECT '{log.name}', retailer, {_DAY_OF_LETTER} FROM {log.name}_errors "
+        f"WHERE {recent} AND retailer IS NOT NULL"
+        for log in logs
+    ]
+    parts.append(
+        f"SELECT log, retailer, business_day FROM {DEAD_LETTERS_RESOLVED.name} "
+        "WHERE run_id IN ($run, $system) AND written_at > $since AND list_contains($names, log)"
+    )
+    return tx.query(" UNION ".join(parts), _asked_of(tx, logs) | {"since": since})
+
+
+def open_letters(tx: Transaction, logs: Sequence[Contract]) -> pl.DataFrame:
+    """Dead letters that nobody resolved; one without a business day counts on the day on which it was refused.
+
+    Returns:
+        Columns log, retailer, business_day, rows_dead_lettered.
+    """
     return tx.query(
-        f"SELECT retailer, business_day FROM {log.name} WHERE run_id = $run AND written_at > $since UNION "
-        f"SELECT retailer, {_DAY_OF_LETTER} FROM {log.name}_errors "
-        "WHERE run_id = $run AND written_at > $since AND retailer IS NOT NULL UNION "
-        f"SELECT retailer, business_day FROM {DEAD_LETTERS_RESOLVED.name} "
-        "WHERE run_id IN ($run, $system) AND written_at > $since AND log = $log ORDER BY ALL",
-        {"run": tx.run_id, "since": since, "system": SYSTEM_RUN, "log": log.name},
+        f"SELECT log, retailer, {_DAY_OF_LETTER} AS business_day, count(*) AS rows_dead_lettered "
+        f"FROM ({letters_sql(known_tables(tx), logs)}) WHERE state = '{OPEN}' GROUP BY ALL",
+        {"run_id": tx.run_id},
     )
 
 
-def counts(tx: Transaction, log: Contract, asked: pl.DataFrame, tables: Collection[str]) -> pl.DataFrame:
+def counts(tx: Transaction, log: Contract, asked: pl.DataFrame) -> pl.DataFrame:
     """Rows of a log in some partitions.
 
     Args:
         tx: open transaction.
         log: whose rows.
         asked: the partitions.
-        tables: names of the tables that exist.
 
     Returns:
         One line per partition asked for: retailer, business_day, written_to, rows_live, rows_by_status (JSON),
-        rows_degraded, rows_dead_lettered, rows_twice (rows of a key and version that are there more than once).
+        rows_degraded, rows_twice (rows of a key and version that are there more than once).
     """
     status = next((column for column in STATUS_COLUMNS if column in log.body), None)
     told = f'"{status}"' if status else "CAST(NULL AS VARCHAR)"
@@ -99,13 +119,8 @@ def counts(tx: Transaction, log: Contract, asked: pl.DataFrame, tables: Collecti
             f"FROM rows r LEFT JOIN newest n ON {same_key(log, 'r', 'n')} AND r.version = n.version GROUP BY ALL",
             parameters,
         )
-        letters = _letters(tx, log, tables)
-    on = list(PARTITION)
-    return (
-        asked.join(rows, on=on, how="left")
-        .join(letters, on=on, how="left")
-        .with_columns(pl.col("rows_live", "rows_degraded", "rows_twice", "rows_dead_lettered").fill_null(0))
-    )
+    counted = pl.col("rows_live", "rows_degraded", "rows_twice").fill_null(0)
+    return asked.join(rows, on=list(PARTITION), how="left").with_columns(counted)
 
 
 def answered(tx: Transaction, log: Contract, owed: Answers, asked: pl.DataFrame) -> pl.DataFrame:
@@ -176,20 +191,6 @@ def _live_keys(log: Contract) -> str:
     )
 
 
-def _letters(tx: Transaction, log: Contract, tables: Collection[str]) -> pl.DataFrame:
-    found = tx.query(f"SELECT 1 FROM {log.name}_errors WHERE run_id IN ($run, $system) LIMIT 1", _spaces(tx))
-    if found.is_empty() and "decision" not in log.body:
-        return pl.DataFrame(schema={**PARTITION, "rows_dead_lettered": pl.Int64})
-    return tx.query(
-        f"SELECT retailer, {_DAY_OF_LETTER} AS business_day, count(*) AS rows_dead_lettered "
-        f"FROM ({letters_sql(tables, [log])}) WHERE state = '{OPEN}' GROUP BY ALL",
-        {"run_id": tx.run_id},
-    )
-
-
-def _spaces(tx: Transaction) -> dict[str, object]:
-    return {"run": tx.run_id, "system": SYSTEM_RUN}
-
-
 def _asked_of(tx: Transaction, logs: Sequence[Contract]) -> dict[str, object]:
-    return _spaces(tx) | {"names": [log.name for log in (*logs, DEAD_LETTERS_RESOLVED)]}
+    names = [log.name for log in (*logs, DEAD_LETTERS_RESOLVED)]
+    return {"run": tx.run_id, "system": SYSTEM_RUN, "names": names}

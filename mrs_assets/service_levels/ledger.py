@@ -19,7 +19,6 @@ from mrs_assets.contracts.service_levels import ServiceLevels
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.graph import MEASURED, STAGES
 from mrs_assets.planning.ledger import NEVER, OPEN, read_changes
-from mrs_resources.dead_letters import known_tables
 from mrs_resources.kernel import Appended, Provenance
 from mrs_resources.log_store import EVER, Transaction
 from mrs_resources.partition_levels import (
@@ -29,6 +28,7 @@ from mrs_resources.partition_levels import (
     changed_partitions,
     counts,
     newest_write_of,
+    open_letters,
     sales_arrived,
     written_since,
 )
@@ -72,7 +72,7 @@ def keep_ledger(
     changed, unsettled = _changed(tx, since), _unsettled(tx)
     if changed.is_empty() and unsettled.is_empty():
         return None
-    under_way, owed, tables = read_under_way(tx, settings, plan_id), answers_owed(settings.slo), known_tables(tx)
+    under_way, owed = read_under_way(tx, settings, plan_id), answers_owed(settings.slo)
     settled_now = unsettled.filter(~pl.col("retailer").is_in(list(under_way.retailers)))
     asked = pl.concat([changed, settled_now]).unique().sort("log", "retailer", "business_day")
     if asked.is_empty():
@@ -81,10 +81,16 @@ def keep_ledger(
     sales = sales_arrived(tx, UNIFIED_SALES, asked.select(list(PARTITION)).unique())
     logs = {log.name: log for log in MEASURED}
     parts = [
-        _measured(tx, logs[str(name)], own.drop("log"), owed.get(str(name)), tables)
+        _measured(tx, logs[str(name)], own.drop("log"), owed.get(str(name)))
         for (name,), own in asked.group_by("log", maintain_order=True)
     ]
-    frame = _with_instants(pl.concat(parts), before, sales, under_way, tx.now).with_columns(measured_to=pl.lit(newest))
+    letters = open_letters(tx, [logs[name] for name in asked["log"].unique()])
+    counted = (
+        pl.concat(parts)
+        .join(letters, on=["log", *PARTITION], how="left")
+        .with_columns(pl.col("rows_dead_lettered").fill_null(0))
+    )
+    frame = _with_instants(counted, before, sales, under_way, tx.now).with_columns(measured_to=pl.lit(newest))
     return tx.append(SLO, frame.select(_columns()), replace(EVER, complete=False), provenance)
 
 
@@ -138,12 +144,12 @@ def read_under_way(tx: Transaction, settings: Settings, plan_id: str | None = No
 def _changed(tx: Transaction, since: datetime) -> pl.DataFrame:
     """Partitions of logs that were written after an instant, and of all that follows from sales that were."""
     written = set(written_since(tx, MEASURED, since))
-    parts = [
-        changed_partitions(tx, log, since).with_columns(log=pl.lit(log.name)) for log in MEASURED if log.name in written
-    ]
-    fresh = [part for part in parts if part.height and part["log"][0] == UNIFIED_SALES.name]
-    parts += [part.with_columns(log=pl.lit(log.name)) for part in fresh for log in FOLLOWING]
-    return pl.concat([pl.DataFrame(schema=_ASKED), *(part.select(list(_ASKED)) for part in parts)])
+    if not written:
+        return pl.DataFrame(schema=_ASKED)
+    changed = changed_partitions(tx, [log for log in MEASURED if log.name in written], since)
+    fresh = changed.filter(log=UNIFIED_SALES.name)
+    following = [fresh.with_columns(log=pl.lit(log.name)) for log in FOLLOWING]
+    return pl.concat([part.select(list(_ASKED)) for part in (changed, *following)])
 
 
 def _unsettled(tx: Transaction) -> pl.DataFrame:
@@ -174,11 +180,9 @@ def _before(tx: Transaction, asked: pl.DataFrame) -> pl.DataFrame:
         tx.connection.unregister("asked_of_ledger")
 
 
-def _measured(
-    tx: Transaction, log: Contract, asked: pl.DataFrame, owed: Answers | None, tables: set[str]
-) -> pl.DataFrame:
-    """One line per partition of one log, but for its instants."""
-    found = counts(tx, log, asked, tables).with_columns(log=pl.lit(log.name))
+def _measured(tx: Transaction, log: Contract, asked: pl.DataFrame, owed: Answers | None) -> pl.DataFrame:
+    """One line per partition of one log, but for its dead letters and its instants."""
+    found = counts(tx, log, asked).with_columns(log=pl.lit(log.name))
     if owed is None:
         nothing = pl.lit(None, dtype=pl.Int64)
         told = found.with_columns(reports=nothing, reports_in_time=nothing, down=pl.lit(0), unanswered=pl.lit(0))
@@ -188,7 +192,7 @@ def _measured(
         "log",
         *PARTITION,
         pl.col("written_to").cast(_INSTANT),
-        pl.col("rows_live", "rows_degraded", "rows_dead_lettered", "down", "rows_unreconciled").cast(pl.Int64),
+        pl.col("rows_live", "rows_degraded", "down", "rows_unreconciled").cast(pl.Int64),
         pl.col("reports", "reports_in_time").cast(pl.Int64),
         pl.col("rows_by_status").cast(pl.String),
     )

@@ -10,7 +10,7 @@ from mrs_assets.contracts.settings import Settings
 from mrs_assets.service_levels.facts import read_facts
 from mrs_assets.service_levels.ledger import keep_ledger
 from mrs_assets.slo.facts import Facts
-from mrs_assets.slo.judging import Judged, judge, result_rows
+from mrs_assets.slo.judging import Judged, judge, news_in, result_rows
 from mrs_resources.kernel import Appended, Provenance
 from mrs_resources.log_store import EVER, Transaction
 
@@ -23,7 +23,7 @@ class Looked:
         facts: what was known.
         judged: every objective for each of its subjects.
         ledger: what was appended to `slo_log`; None where nothing was to count.
-        results: what was appended to `slo_results_log`; None in a namespace in which nothing was ever written.
+        results: what was appended to `slo_results_log`; None where nothing changed, and in an empty namespace.
     """
 
     facts: Facts
@@ -45,8 +45,8 @@ def look(tx: Transaction, settings: Settings, provenance: Provenance, plan_id: s
     ledger = keep_ledger(tx, settings, provenance, plan_id)
     facts = read_facts(tx, settings, plan_id)
     judged = judge(facts)
-    if is_empty:
+    rows = news_in(result_rows(judged, facts), facts)
+    if is_empty or rows.is_empty():
         return Looked(facts, judged, ledger, None)
-    rows = result_rows(judged, facts)
     results = tx.append(SLO_RESULTS, rows, replace(EVER, complete=False), provenance)
     return Looked(facts, judged, ledger, results)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import zip_longest
 from typing import Literal
 
 import polars as pl
@@ -75,10 +76,11 @@ def budget_of_days(
         period: how long the budget lasts.
         windows: rates to watch.
     """
+    known = list(judged.select("at", "bad").iter_rows())
 
     def bad_share(length: timedelta) -> float | None:
-        inside = judged.filter(pl.col("at") > now - length, pl.col("at") <= now)
-        return float(inside["bad"].sum()) / inside.height if inside.height else None
+        inside = [bad for at, bad in known if now - length < at <= now]
+        return sum(inside) / len(inside) if inside else None
 
     return _budget(bad_share, share, period, windows)
 
@@ -95,19 +97,17 @@ def budget_of_time(
         period: how long the budget lasts.
         windows: rates to watch.
     """
-    spans = (
-        history.filter(pl.col("since") <= now)
-        .sort("since", maintain_order=True)
-        .with_columns(until=pl.col("since").shift(-1).fill_null(now))
-    )
+    begun = list(history.filter(pl.col("since") <= now).sort("since", maintain_order=True).iter_rows(named=True))
+    spans = [
+        (row["since"], after["since"] if after else now, row["state"])
+        for row, after in zip_longest(begun, begun[1:])
+        if row["state"] != "unknown"
+    ]
 
     def bad_share(length: timedelta) -> float | None:
-        begin = pl.lit(now - length)
-        inside = spans.with_columns(
-            seconds=(pl.col("until") - pl.max_horizontal("since", begin)).dt.total_microseconds() / 1e6
-        ).filter(pl.col("seconds") > 0, pl.col("state") != "unknown")
-        total = float(inside["seconds"].sum())
-        return float(inside.filter(state="breached")["seconds"].sum()) / total if total else None
+        inside = [(until - max(since, now - length), state) for since, until, state in spans if until > now - length]
+        total = sum((took for took, _ in inside), timedelta())
+        return sum((took for took, state in inside if state == "breached"), timedelta()) / total if total else None
 
     return _budget(bad_share, share, period, windows)
 
