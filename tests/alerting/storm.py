@@ -62,7 +62,7 @@ class Storm:
     def run(self, until: int = LOOKS) -> None:
         """Look until so many looks were made."""
         place = self._place()
-        self._deliver(place)
+        self._deliver(max(place - 1, 0))
         for look in range(place, until):
             self._look(look)
             if look % LOOKS_PER_DELIVERY == 0:
