@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 import dagster as dg
 
 from mrs_assets.contracts.feeds import FEED_LOGS
+from mrs_assets.contracts.logs.alerts import ALERTS
 from mrs_assets.contracts.settings import Settings
-from mrs_assets.graph import BY_THE_CLOCK, CLOSING, STAGES, feed_logs
+from mrs_assets.graph import CLOSING, PUBLISHED, SERVICE_LEVELS, STAGES, feed_logs
 from mrs_assets.in_process import GraphRunner, Ran, listed
 from mrs_assets.planning.intake import AdmissionRequest, admission_requests, announce, replay_plans
 from mrs_assets.planning.plan import Plan

@@ -63,13 +63,14 @@ def worries(home: Path, now: datetime, policy: Alerting) -> list[str]:
     try:
         told = json.loads((home / FILE).read_text("utf-8"))
         at = datetime.fromisoformat(told["at"])
+        age = now - at
         failing = [str(channel) for channel in told["channels_failing"]]
     except FileNotFoundError:
         return ["nobody looks after alerts: there is no heartbeat; start `mrs ui`, or run `mrs tick`"]
     except (ValueError, KeyError, TypeError):
         return [f"{FILE} cannot be read: the next look of the alerts sensor, or `mrs tick`, writes it anew"]
     found = [f"alerts could not be delivered over {channel}: `mrs alerts test {channel}`" for channel in failing]
-    if now - at > timedelta(minutes=policy.heartbeat_minutes):
+    if age > timedelta(minutes=policy.heartbeat_minutes):
         found.append(
             f"nobody has looked after alerts since {at:%Y-%m-%d %H:%M} UTC, for longer than "
             f"{policy.heartbeat_minutes:g} minutes: is the daemon running?"

@@ -9,6 +9,8 @@ from mrs_assets.contracts.alerting import Kind, Severity
 from mrs_assets.contracts.logs.alerts import ALERT_SEVERITIES
 
 MEMBERS_SHOWN = 20
+ALL = "ALL"
+"""Stands for every retailer, in fingerprints and frames; no retailer is called so."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Condition:
         members: what is grouped in it, sorted.
         size: how large it is, not below 0; the number of members unless said.
         conclusion: what is believed of it.
-        parents: fingerprints that would explain it, the likeliest first.
+        parents: fingerprints that would explain it, the likeliest first; `*` stands for any text.
         link: address of the UI.
     """
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
 
 from mrs_assets.alerting.condition import Condition, Look, merged, rank
 from mrs_assets.alerting.note import Note, by_alert, identity, opening, said
@@ -66,8 +67,9 @@ def _openings(alerts: Sequence[Sequence[Note]], now: datetime) -> dict[str, int]
 def _parent(condition: Condition, opened: Mapping[str, tuple[str, datetime]]) -> str | None:
     """The open alert that explains a condition: one of its parents that did not open long before it."""
     own, since = opened[condition.fingerprint]
-    for parent in condition.parents:
-        alert, began = opened.get(parent, (own, since))
+    likeliest_first = (name for parent in condition.parents for name in sorted(opened) if fnmatchcase(name, parent))
+    for name in likeliest_first:
+        alert, began = opened[name]
         if alert != own and since - began <= EXPLAINS:
             return alert
     return None

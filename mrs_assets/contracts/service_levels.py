@@ -20,6 +20,8 @@ class ServiceLevels(Section):
         sales_hours: longest time without news in a retailer's sales.
         volume_change: largest deviation of a day's number of rows from the usual one of its weekday; 0.5 is half.
         open_minutes: how long a planned replay may take before its retailer-days count as left behind.
+        alert_minutes: from a change of an alert to its delivery.
+        alerted_share: least share of deliveries that keep to that.
         window_days: days over which percentiles and shares are taken.
         budget_days: days over which an error budget is spent.
         budget_share: share of retailer-days that may miss an objective: its error budget.
@@ -34,6 +36,8 @@ class ServiceLevels(Section):
     sales_hours: float = Field(default=36, gt=0, allow_inf_nan=False)
     volume_change: float = Field(default=0.5, gt=0, allow_inf_nan=False)
     open_minutes: float = Field(default=60, gt=0, allow_inf_nan=False)
+    alert_minutes: float = Field(default=5, gt=0, allow_inf_nan=False)
+    alerted_share: float = Field(default=0.95, ge=0, le=1)
     window_days: int = Field(default=7, ge=1, le=366)
     budget_days: int = Field(default=28, ge=1, le=366)
     budget_share: float = Field(default=0.05, gt=0, lt=1)

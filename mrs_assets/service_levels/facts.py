@@ -8,6 +8,7 @@ from datetime import timedelta
 import polars as pl
 
 from mrs_assets.attribution.stage import ATTRIBUTION_STAGE
+from mrs_assets.contracts.logs.alerts import ALERTS, DELIVERIES
 from mrs_assets.contracts.logs.arrivals import ARRIVALS
 from mrs_assets.contracts.logs.cohorted import COHORTED
 from mrs_assets.contracts.logs.detected import DETECTED
@@ -24,7 +25,7 @@ from mrs_assets.planning.standing import Standing, standing_list
 from mrs_assets.slo.facts import FRAMES, Facts
 from mrs_resources.dead_letters import known_tables
 from mrs_resources.hydrator import STATE_TABLE
-from mrs_resources.log_store import Transaction
+from mrs_resources.log_store import SYSTEM_RUN, Transaction
 
 VOLUME_DAYS = 70
 """Days of sales that tell what is usual, and a few that are judged."""
@@ -39,7 +40,7 @@ def read_facts(tx: Transaction, settings: Settings, plan_id: str | None = None) 
         plan_id: the plan that the caller's run ends, which therefore waits for nothing.
     """
     tx.ensure(SLO, SLO_RESULTS, REPLAY_PLANS, ARRIVALS, UNIFIED_SALES, DETECTED, EVENTS, COHORTED)
-    tx.ensure(USER_EDITS, USER_EVENT_EDITS)
+    tx.ensure(USER_EDITS, USER_EVENT_EDITS, ALERTS, DELIVERIES)
     levels = settings.slo
     begin = tx.now - timedelta(days=max(levels.window_days, levels.budget_days))
     run: dict[str, object] = {"run": tx.run_id}
@@ -52,6 +53,7 @@ def read_facts(tx: Transaction, settings: Settings, plan_id: str | None = None) 
         "files": tx.query(_FILES, run),
         "headers": tx.query(_HEADERS, run),
         "active": _active(tx),
+        "deliveries": tx.query(_DELIVERIES, {"run": SYSTEM_RUN, "begin": begin}),
         "left_behind": _left_behind(tx, news["retailer"].to_list(), plan_id),
         "edits": tx.query(_EDITS, run | {"recent": tx.now - timedelta(days=levels.window_days)}),
         "standing": standing_frame(standing_list(tx, settings, STAGES, CLOSING)),
@@ -99,6 +101,12 @@ _EDITS = " UNION ALL ".join(
     "WHERE run_id = $run AND NOT is_retracted AND written_at > $recent AND annotation_id NOT IN "
     f"(SELECT undoes FROM {log.name} WHERE run_id = $run AND undoes IS NOT NULL)"
     for log, subject, known in ((USER_EDITS, "report_id", DETECTED), (USER_EVENT_EDITS, "report_group_id", EVENTS))
+)
+_DELIVERIES = (
+    "SELECT alert_id, change, channel, any_value(a.noted_at) AS noted_at, "
+    "min(d.attempted_at) FILTER (d.outcome = 'sent') AS sent_at "
+    f"FROM {DELIVERIES.name} d JOIN {ALERTS.name} a USING (alert_id, change) "
+    "WHERE d.run_id = $run AND a.run_id = $run AND a.noted_at > $begin GROUP BY ALL ORDER BY ALL"
 )
 _ACTIVE = (
     "SELECT retailer, business_day, count(*) AS reports, count(*) FILTER (source_used_proposed IS NOT NULL "

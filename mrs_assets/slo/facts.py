@@ -31,6 +31,15 @@ FRAMES: Mapping[str, pl.Schema] = {
     "headers": pl.Schema(_FILE | {"columns": pl.List(pl.String)}),
     "active": pl.Schema(_PARTITION | {"reports": pl.Int64(), "with_cause": pl.Int64()}),
     "left_behind": pl.Schema(_PARTITION | {"since": INSTANT, "why": pl.String()}),
+    "deliveries": pl.Schema(
+        {
+            "alert_id": pl.String(),
+            "change": pl.Int64(),
+            "channel": pl.String(),
+            "noted_at": INSTANT,
+            "sent_at": INSTANT,
+        }
+    ),
     "edits": pl.Schema(_PARTITION | {"annotation_id": pl.String(), "subject": pl.String(), "is_stray": pl.Boolean()}),
     "standing": pl.Schema(
         {
@@ -61,7 +70,8 @@ class Facts:
             budget's days, and the row before. `news`: newest row of each retailer's sales. `volumes`: rows of sales
             per retailer-day. `files`: live accounts. `headers`: the columns of each feed's newest two files.
             `active`: active reports per retailer-day. `left_behind`: retailer-days whose input no finished plan has
-            answered. `edits`: the window's edits that nobody undid; stray is one of what was never there.
+            answered. `deliveries`: changes of alerts that somebody tried to tell, per channel; `sent_at` is NULL until
+            it was taken. `edits`: the window's edits that nobody undid; stray is one of what was never there.
             `standing`: the standing list of degraded partitions. An absent frame is an empty one.
     """
 

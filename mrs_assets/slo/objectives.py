@@ -9,6 +9,7 @@ from typing import Literal
 
 import polars as pl
 
+from mrs_assets.contracts.logs.alerts import DELIVERIES
 from mrs_assets.contracts.logs.arrivals import ARRIVALS
 from mrs_assets.contracts.logs.attributed import ATTRIBUTED
 from mrs_assets.contracts.logs.clustered import CLUSTERED
@@ -18,7 +19,7 @@ from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.logs.unified_sales import UNIFIED_SALES
 from mrs_assets.contracts.service_levels import ServiceLevels
 from mrs_assets.contracts.views import MINORITY_REPORTS
-from mrs_assets.slo import admission, answers, freshness
+from mrs_assets.slo import admission, answers, freshness, telling
 from mrs_assets.slo.facts import Facts
 from mrs_assets.slo.measured import Measured
 
@@ -215,6 +216,17 @@ OBJECTIVES: tuple[Objective, ...] = (
         unit="count",
         window="the newest file of each feed against the one before",
         measure=admission.changed_columns,
+    ),
+    Objective(
+        name="alerts_are_delivered_in_time",
+        description="Most changes of alerts reach every channel that wants them soon: the teller is watched as well.",
+        asset=DELIVERIES.name,
+        severity="error",
+        unit="share",
+        window="deliveries within {days}",
+        measure=telling.delivered_in_time,
+        setting="alerted_share",
+        at_least=True,
     ),
 )
 """Every objective, in the order in which they are shown."""

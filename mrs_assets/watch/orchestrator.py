@@ -12,8 +12,8 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from mrs_assets.alerting.condition import Look
-from mrs_assets.alerting.rules.orchestration import ALL, CHECKS, RUNS, SENSORS, TICKS, orchestration
+from mrs_assets.alerting.condition import ALL, Look
+from mrs_assets.alerting.rules.orchestration import CHECKS, RUNS, SENSORS, TICKS, orchestration
 from mrs_assets.contracts.alerting import Alerting
 from mrs_assets.contracts.logs.slo import SLO_RESULTS
 from mrs_assets.planning.run_tags import ADMISSION_TAG, PLAN_TAG, RETAILER_TAG

@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 
 import polars as pl
 
-from mrs_assets.alerting.condition import Look, together
+from mrs_assets.alerting.condition import ALL, Look, together
 from mrs_assets.alerting.rules.held_plans import HELD, held_plans
 from mrs_assets.alerting.rules.minority_events import EVENTS_NOW, minority_events
-from mrs_assets.alerting.rules.missing_inputs import ALL, BREAKER_STATES, DEGRADED_ROWS, missing_inputs
+from mrs_assets.alerting.rules.missing_inputs import BREAKER_STATES, DEGRADED_ROWS, missing_inputs
 from mrs_assets.alerting.rules.service_levels import service_levels
 from mrs_assets.contracts.feeds import FEED_DECLARATIONS
 from mrs_assets.contracts.feeds.stores import STORES
@@ -21,6 +21,7 @@ from mrs_assets.contracts.views import MINORITY_EVENTS, MINORITY_REPORTS
 from mrs_assets.planning.plan import Closing
 from mrs_assets.planning.standing import Standing, standing_list
 from mrs_resources.breaker import breakers, feed_breaker, model_breaker, stage_breaker
+from mrs_resources.dead_letters import known_tables
 from mrs_resources.log_store import Transaction
 
 
@@ -42,7 +43,7 @@ def look_at_warehouse(
     reasons = _feed_reasons(stages, closing)
     return together(
         [
-            missing_inputs(breaker_states(tx, settings, stages, closing), _degraded(standing), graph),
+            missing_inputs(_breakers(tx, settings, stages, closing), _degraded(standing, stages), graph),
             held_plans(_held(tx), graph),
             service_levels(tx.live(SLO_RESULTS), settings.retailers, reasons, graph),
             minority_events(_events(tx, settings, known), known, policy),
@@ -50,8 +51,7 @@ def look_at_warehouse(
     )
 
 
-def breaker_states(tx: Transaction, settings: Settings, stages: Sequence[Stage], closing: Closing) -> pl.DataFrame:
-    """Every breaker that ever failed, with the reason that rows carry which did without what it guards."""
+def _breakers(tx: Transaction, settings: Settings, stages: Sequence[Stage], closing: Closing) -> pl.DataFrame:
     reasons = _reasons(settings, stages, closing)
     rows = [
         {
@@ -90,7 +90,8 @@ def _feed_reasons(stages: Sequence[Stage], closing: Closing) -> dict[str, str]:
     }
 
 
-def _degraded(standing: Sequence[Standing]) -> pl.DataFrame:
+def _degraded(standing: Sequence[Standing], stages: Sequence[Stage]) -> pl.DataFrame:
+    fallbacks = {stage.down: stage.writes[0].name for stage in stages if stage.down}
     rows = [
         {
             "log": item.log,
@@ -101,6 +102,7 @@ def _degraded(standing: Sequence[Standing]) -> pl.DataFrame:
             "last_day": item.days[-1],
             "rows": item.rows,
             "waits_for": item.waits_for,
+            "fallback_of": fallbacks.get(item.reason),
         }
         for item in standing
     ]
@@ -113,7 +115,9 @@ def _held(tx: Transaction) -> pl.DataFrame:
 
 
 def _events(tx: Transaction, settings: Settings, known: Collection[str]) -> pl.DataFrame:
-    """Events that go on, that were told of, or that became another's."""
+    """Events that go on, that were told of, or that became another's; none before anything was hydrated."""
+    if MINORITY_EVENTS.name not in known_tables(tx):
+        return pl.DataFrame(schema=EVENTS_NOW)
     ids = sorted(name.removeprefix("event:") for name in known if name.startswith("event:"))
     rows = tx.query(
         "WITH chosen AS (SELECT report_group_id, superseded_by, event_status, resolution_reason, final_decision, "

@@ -1,8 +1,9 @@
 """Run as a process of its own: a day on which one feed flaps 1,000 times, which may kill itself with SIGKILL.
 
-Arguments: home, address of a webhook, moment and number. Moments: `inside` the nth transaction, with everything
-written; `committed`, after the nth; `sent`, when the nth message was taken and nobody has noted it yet. Number 0: it
-lives on. Started again, it goes on where the logs say that it was.
+Arguments: home, address of a webhook, look and moment. Up to the look the warehouse is kept in memory, where a day
+costs a minute; from there on it is the file, and the process dies at the first such moment. Moments: `inside` a
+transaction, with everything written; `committed`, after one; `sent`, when a message was taken and nobody has noted it
+yet. No moment: it lives on. Started again, it goes on where the logs say that it was.
 """
 
 from __future__ import annotations
@@ -15,28 +16,37 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from mrs_assets.alerting.rules.missing_inputs import DEGRADED_ROWS, missing_inputs
+import polars as pl
+
+from mrs_assets.alerting.rules.missing_inputs import BREAKER_STATES, DEGRADED_ROWS, missing_inputs
 from mrs_assets.contracts.alerting import Channel
-from mrs_assets.contracts.logs.operations import BREAKERS
+from mrs_assets.contracts.logs.alerts import ALERTS
 from mrs_assets.contracts.settings import Settings
-from mrs_assets.graph import CLOSING, STAGES
 from mrs_assets.watch.delivering import DELIVERING, deliver
 from mrs_assets.watch.raising import raise_alerts
-from mrs_assets.watch.warehouse import breaker_states
-from mrs_resources.breaker import breaker, feed_breaker, note_failure, note_success
+from mrs_resources.backend import FileBackend
 from mrs_resources.log_store import LogStore, Transaction
 from mrs_resources.notifier import Notifier, Outgoing
 from mrs_resources.warehouse import Warehouse
 from tests.alerting.faults import MORNING
+from tests.conftest import SteppingClock
+from tests.histories import in_memory
 
 FLAPS = 1000
 STEP = timedelta(days=1) / (2 * FLAPS)
-QUIET_LOOKS = 30
-FEED = feed_breaker("promotions", "acme")
+LOOKS = 2 * FLAPS + 30
+LOOKS_PER_DELIVERY = 5
+FEED = {
+    "breaker": "feed:promotions:acme",
+    "failures": 3,
+    "detail": "its newest file has no column `sku`",
+    "reason": "promotions_down",
+    "retailer": "acme",
+}
 
 
 def storm_settings(home: Path) -> Settings:
-    declared = {"home": home, "retailers": {"acme": {"timezone": "Europe/London"}}, "breakers": {"failures": 1}}
+    declared = {"home": home, "retailers": {"acme": {"timezone": "Europe/London"}}}
     return Settings.model_validate(declared | {"alerts": {"channels": {"ops": {"url_env": "MRS_STORM"}}}})
 
 
@@ -45,37 +55,40 @@ class Storm:
 
     def __init__(self, home: Path, url: str) -> None:
         self.settings = storm_settings(home)
-        self.now = MORNING
-        self.warehouse = Warehouse(home, self._clock)
+        self.clock = SteppingClock(MORNING)
+        self.warehouse = Warehouse(home, self.clock)
         self.notifier = Notifier(5, {"MRS_STORM": url})
 
-    def _clock(self) -> datetime:
-        return self.now
-
-    def run(self) -> None:
+    def run(self, until: int = LOOKS) -> None:
+        """Look until so many looks were made."""
         place = self._place()
-        self.now = MORNING + place * STEP
-        deliver(self.warehouse, self.settings, self.notifier)
-        for look in range(place, 2 * FLAPS + QUIET_LOOKS):
-            quiet = max(look - 2 * FLAPS + 1, 0)
-            self.now = MORNING + (look + 1) * STEP + quiet * timedelta(minutes=30)
+        self._deliver(place)
+        for look in range(place, until):
             self._look(look)
-            deliver(self.warehouse, self.settings, self.notifier)
+            if look % LOOKS_PER_DELIVERY == 0:
+                self._deliver(look)
 
     def _place(self) -> int:
+        """How many looks were made: each of the day leaves a note; those after it are made again."""
         with self.warehouse.store.transaction() as tx:
-            tx.ensure(BREAKERS)
-            return int(tx.query(f"SELECT count(*) AS n FROM {BREAKERS.name}")["n"][0])
+            tx.ensure(ALERTS)
+            return int(tx.query(f"SELECT least(count(*), $day) AS n FROM {ALERTS.name}", {"day": 2 * FLAPS})["n"][0])
+
+    def _deliver(self, look: int) -> None:
+        self.clock.now = _instant(look) + STEP / 2
+        deliver(self.warehouse, self.settings, self.notifier)
 
     def _look(self, look: int) -> None:
+        self.clock.now = _instant(look)
+        is_open = look < 2 * FLAPS and look % 2 == 0
+        states = pl.DataFrame([FEED | {"state": "open" if is_open else "closed"}], schema=BREAKER_STATES)
+        found = missing_inputs(states, DEGRADED_ROWS.to_frame(), None)
         with self.warehouse.store.transaction() as tx:
-            if look < 2 * FLAPS and look % 2 == 0:
-                note_failure(tx, FEED, ValueError("its newest file has no column `sku`"), DELIVERING)
-            elif look < 2 * FLAPS:
-                note_success(tx, breaker(tx, FEED, self.settings.breakers), DELIVERING)
-            states = breaker_states(tx, self.settings, STAGES, CLOSING)
-            found = missing_inputs(states, DEGRADED_ROWS.to_frame(), None)
             raise_alerts(tx, self.settings, lambda _: found, DELIVERING)
+
+
+def _instant(look: int) -> datetime:
+    return MORNING + (look + 1) * STEP + max(look - 2 * FLAPS + 1, 0) * timedelta(minutes=30)
 
 
 def at_moments(came: Callable[[str], None]) -> None:
@@ -98,17 +111,22 @@ def at_moments(came: Callable[[str], None]) -> None:
     Notifier.send = sent  # type: ignore[method-assign]
 
 
-def main(home: Path, url: str, moment: str, fatal: int) -> None:
-    counts = dict.fromkeys(("inside", "committed", "sent"), 0)
-
-    def came(what: str) -> None:
-        counts[what] += 1
-        if what == moment and counts[what] == fatal:
+def main(home: Path, url: str, fatal_look: int, fatal: str) -> None:
+    def came(moment: str) -> None:
+        if moment == fatal:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    at_moments(came)
-    Storm(home, url).run()
+    file = FileBackend(home).file
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with in_memory.warehouses_in_memory():
+        in_memory.begin(home, file if file.exists() else None)
+        Storm(home, url).run(fatal_look if fatal else LOOKS)
+        file.unlink(missing_ok=True)
+        in_memory.save(home, file)
+    if fatal:
+        at_moments(came)
+        Storm(home, url).run()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4])

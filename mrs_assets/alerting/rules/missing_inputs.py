@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from mrs_assets.alerting.condition import Condition, Look, listing
+from mrs_assets.alerting.condition import ALL, Condition, Look, listing
+from mrs_assets.alerting.rules.orchestration import failed_check
 
 RULE = "missing_inputs"
-ALL = "*"
+ANSWERS = "answers_what_was_asked"
+"""The check that fails where a stage fell back because its answers were out of order."""
 
 BREAKER_STATES = pl.Schema(
     {
@@ -21,7 +23,7 @@ BREAKER_STATES = pl.Schema(
         "retailer": pl.String,
     }
 )
-"""Breakers that ever failed: `reason` is the code that rows carry which did without it, `retailer` is `*` for all."""
+"""Breakers that ever failed: `reason` is the code that rows carry which did without it, `retailer` is `ALL` for all."""
 
 DEGRADED_ROWS = pl.Schema(
     {
@@ -33,9 +35,13 @@ DEGRADED_ROWS = pl.Schema(
         "last_day": pl.Date,
         "rows": pl.Int64,
         "waits_for": pl.String,
+        "fallback_of": pl.String,
     }
 )
-"""Degraded live rows, grouped by log, retailer, reason and what they wait for."""
+"""Degraded live rows, grouped by log, retailer, reason and what they wait for.
+
+`fallback_of` is the log whose stage fell back, where that is the reason.
+"""
 
 
 def cause(reason: str, retailer: str) -> str:
@@ -80,6 +86,7 @@ def _degraded_rows(degraded: pl.DataFrame, link: str | None) -> Iterator[Conditi
     ):
         logs = tuple(sorted(set(rows["log"])))
         first_day, last_day = str(rows["first_day"].min()), str(rows["last_day"].max())
+        fell_back = sorted(set(rows["fallback_of"].drop_nulls()))
         waits = listing(set(rows["waits_for"].drop_nulls())) or "its next try"
         yield Condition(
             fingerprint=cause(str(reason), str(retailer)),
@@ -95,6 +102,6 @@ def _degraded_rows(degraded: pl.DataFrame, link: str | None) -> Iterator[Conditi
             retailers=(str(retailer),),
             members=logs,
             size=float(rows["days"].sum()),
-            parents=(cause(str(reason), ALL),),
+            parents=(cause(str(reason), ALL), *(failed_check(log, ANSWERS, str(retailer)) for log in fell_back)),
             link=link,
         )

@@ -7,17 +7,16 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from mrs_assets.alerting.condition import Condition, Look
+from mrs_assets.alerting.condition import ALL, Condition, Look
 from mrs_assets.contracts.alerting import Alerting
 
 RED_RUNS, FAILED_CHECKS, SENSORS = "red_runs", "failed_checks", "sensors"
-ALL = "*"
 DETAIL_SHOWN = 300
 
 INSTANT: pl.DataType = pl.Datetime("us", "UTC")
 
 RUNS = pl.Schema({"work": pl.String, "retailer": pl.String, "run_id": pl.String, "failed": pl.Boolean})
-"""The newest finished run of each kind of work, per retailer (`*`: of none)."""
+"""The newest finished run of each kind of work, per retailer (`ALL`: of none in particular)."""
 
 CHECKS = pl.Schema(
     {
@@ -30,7 +29,7 @@ CHECKS = pl.Schema(
         "run_id": pl.String,
     }
 )
-"""The newest result of each check, per retailer (`*`: of none).
+"""The newest result of each check, per retailer (`ALL`: of none in particular).
 
 `severity` is `WARN` or `ERROR`, `detail` its metadata in words.
 """
@@ -50,6 +49,11 @@ TICKS = pl.Schema(
 def red_run(work: str, retailer: str) -> str:
     """What a red run is known by."""
     return f"run:{work}:{retailer}"
+
+
+def failed_check(asset: str, check: str, retailer: str) -> str:
+    """What a failed check is known by."""
+    return f"check:{asset}:{check}:{retailer}"
 
 
 def orchestration(
@@ -92,7 +96,7 @@ def _failed_checks(checks: pl.DataFrame, policy: Alerting) -> Iterator[Condition
     for row in checks.filter(~pl.col("passed")).sort("asset", "check", "retailer").to_dicts():
         whose = () if row["retailer"] == ALL else (row["retailer"],)
         yield Condition(
-            fingerprint=f"check:{row['asset']}:{row['check']}:{row['retailer']}",
+            fingerprint=failed_check(row["asset"], row["check"], row["retailer"]),
             rule=FAILED_CHECKS,
             kind="operational",
             severity="error" if row["severity"] == "ERROR" else "warn",

@@ -7,15 +7,17 @@ from collections.abc import Collection, Mapping
 
 import polars as pl
 
-from mrs_assets.alerting.condition import Condition, Look
+from mrs_assets.alerting.condition import ALL, Condition, Look
 from mrs_assets.alerting.rules.held_plans import fingerprint as held_plan
-from mrs_assets.alerting.rules.missing_inputs import ALL, cause
+from mrs_assets.alerting.rules.missing_inputs import cause
 from mrs_assets.alerting.rules.orchestration import red_run
 from mrs_assets.contracts.alerting import Severity
 from mrs_assets.contracts.logs.slo import SLO_RESULTS
 
 RULE = "service_levels"
 WORST_TOLD = 3
+EVERYTHING = "*"
+"""Subject of an objective that is about no retailer alone."""
 
 _NOT_COMPUTED = (red_run("replay", "{subject}"), held_plan("{subject}"), red_run("admission", "{subject}"))
 _NO_CLUSTERS = (cause("MRCL_down", ALL), cause("MRCL_down", "{subject}"))
@@ -33,7 +35,8 @@ EXPLAINED_BY: Mapping[str, tuple[str, ...]] = {
     "reports_are_attributed_in_time": (*_NO_CAUSES, "slo:attribution_is_fresh:{subject}", *_NOT_COMPUTED),
     "active_reports_have_a_cause": _NO_CAUSES,
     "no_partition_left_failed": _NOT_COMPUTED,
-    "volume_is_as_usual": ("slo:sales_arrive_on_time:{subject}",),
+    "volume_is_as_usual": ("slo:sales_arrive_on_time:{subject}", cause("*", "{subject}")),
+    "alerts_are_delivered_in_time": ("channel:*",),
     "columns_stay_the_same": ("slo:every_file_is_used:{subject}",),
     "few_rows_are_dead_lettered": ("slo:every_file_is_used:{subject}",),
 }
@@ -52,20 +55,20 @@ def service_levels(
         reasons: feed → the reason that rows carry which did without it.
         link: where checks can be looked at.
     """
-    judged = results.filter(pl.col("subject").is_in([*subjects, ALL])).sort("objective", "subject").to_dicts()
+    judged = results.filter(pl.col("subject").is_in([*subjects, EVERYTHING])).sort("objective", "subject").to_dicts()
     bad = [row for row in judged if row["state"] == "breached" or row["burn"] != "none"]
     unknown = frozenset(_fingerprint(row) for row in judged if row["state"] == "unknown" and row["burn"] == "none")
     return Look(frozenset({RULE}), tuple(_condition(row, reasons, link) for row in bad), unknown)
 
 
 def _fingerprint(row: Mapping[str, object]) -> str:
-    return f"slo:{row['objective']}:{row['subject']}"
+    return f"slo:{row['objective']}:{ALL if row['subject'] == EVERYTHING else row['subject']}"
 
 
 def _condition(row: Mapping[str, object], reasons: Mapping[str, str], link: str | None) -> Condition:
     worst = json.loads(str(row["worst"])) if row["worst"] else []
     subject = str(row["subject"])
-    whose = "" if subject == ALL else f" for {subject}"
+    whose = "" if subject == EVERYTHING else f" for {subject}"
     value = "unknown" if row["value"] is None else f"{row['value']:.4g}"
     told = "; ".join(", ".join(f"{name} {what}" for name, what in one.items()) for one in worst[:WORST_TOLD])
     return Condition(
@@ -79,7 +82,7 @@ def _condition(row: Mapping[str, object], reasons: Mapping[str, str], link: str 
             f"{f' Furthest off: {told}.' if told else ''} What is published stays as it is and says how fresh and how "
             f"complete it is. Look at the check {row['objective']} of {SLO_RESULTS.name}, and at `mrs health`."
         ),
-        retailers=() if subject == ALL else (subject,),
+        retailers=() if subject == EVERYTHING else (subject,),
         members=(str(row["objective"]),),
         parents=tuple(parent.format(subject=subject) for parent in EXPLAINED_BY.get(str(row["objective"]), ()))
         + tuple(cause(reasons[one["feed"]], subject) for one in worst if one.get("feed") in reasons),
