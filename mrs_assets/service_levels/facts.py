@@ -136,7 +136,7 @@ def _active(tx: Transaction) -> pl.DataFrame:
 
 
 def _left_behind(tx: Transaction, retailers: Sequence[str], plan_id: str | None) -> pl.DataFrame:
-    """Retailer-days that a replay under way, or none yet, is to answer, since when, and which replay where there is one.
+    """Retailer-days that a replay under way, or none yet, is to answer, since when, and by which replay, if one is.
 
     Plans that wait for approval are left out: they wait for a person, who was asked.
     """
