@@ -144,7 +144,7 @@ def _active(tx: Transaction) -> pl.DataFrame:
 
 
 def _left_behind(tx: Transaction, retailers: Sequence[str], plan_id: str | None) -> pl.DataFrame:
-    """Retailer-days that a replay under way, or none yet, is to answer, and since when.
+    """Retailer-days that a replay under way, or none yet, is to answer, since when, and by which replay, if one is.
 
     Plans that wait for approval are left out: they wait for a person, who was asked.
     """
@@ -178,5 +178,5 @@ def _left_behind(tx: Transaction, retailers: Sequence[str], plan_id: str | None)
         for retailer in retailers
         if retailer not in held
     ]
-    whole = pl.concat(parts)
-    return whole.sort("since", "why").unique(["retailer", "business_day"], keep="first", maintain_order=True)
+    by_day = pl.concat(parts).group_by("retailer", "business_day", maintain_order=True)
+    return by_day.agg(pl.col("since").min(), pl.col("why").first())
