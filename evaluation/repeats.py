@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
@@ -9,10 +10,35 @@ import polars as pl
 
 from evaluation.journey import DAYS, FIRST, transaction_lines
 from evaluation.scoring import Figure, share
-from mrs_assets.series.repeats import BLOCK_SKUS, DOUBLED_SKUS, repeated_days
+from mrs_assets.series.repeats import BLOCK_SKUS, DOUBLED_SKUS, NEIGHBOURING_DAYS, repeated_days
 
-KINDS = {"copied 3–7 days": (3, 7), "copied 1–2 days": (1, 2), "twice another day": (1, 1)}
-"""What is done to a store's days, and for how many days."""
+LARGE = 20
+"""Products sold a day from which a store is one whose days can hardly be alike by chance."""
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """What is done to a store's days.
+
+    Attributes:
+        days: fewest and most days in a row.
+        least: products sold on each of the days.
+        times: how often the units of the other day are counted.
+    """
+
+    days: tuple[int, int]
+    least: int = BLOCK_SKUS
+    times: int = 1
+
+
+COPIED = "copied 3–7 days"
+KINDS = {
+    COPIED: Repetition((3, 7)),
+    f"copied 3–7 days, {LARGE} products a day or more": Repetition((3, 7), LARGE),
+    "copied 1–2 days": Repetition((1, 2)),
+    "exactly twice another day": Repetition((1, 1), DOUBLED_SKUS, 2),
+    f"exactly twice another day, {LARGE} products or more": Repetition((1, 1), LARGE, 2),
+}
 
 FARTHEST = 21
 """Longest distance between days and their copy."""
@@ -25,7 +51,8 @@ def repeated_days_recall(seed: int) -> dict[str, tuple[Figure, int]]:
     flagged without any repetition are counted by `flagged_anyway`.
     """
     rows = _store_days()
-    return {kind: _recall(rows, kind, seed + number) for number, kind in enumerate(KINDS)}
+    kinds = enumerate(KINDS.items())
+    return {name: _recall(rows, kind, seed + number) for number, (name, kind) in kinds}
 
 
 def flagged_anyway() -> tuple[int, int]:
@@ -43,18 +70,16 @@ def _store_days() -> pl.DataFrame:
     )
 
 
-def _recall(rows: pl.DataFrame, kind: str, seed: int) -> tuple[Figure, int]:
+def _recall(rows: pl.DataFrame, kind: Repetition, seed: int) -> tuple[Figure, int]:
     rng = np.random.default_rng(seed)
-    shortest, longest = KINDS[kind]
-    doubled = kind.startswith("twice")
-    least = DOUBLED_SKUS if doubled else BLOCK_SKUS
     sold = rows.filter(pl.col("units") > 0).group_by("store_id", "business_day").agg(pl.len().alias("skus"))
-    sold = sold.filter(pl.col("skus") >= least)
+    sold = sold.filter(pl.col("skus") >= kind.least)
     changed, truth = [], []
     for (store,), own in sorted(sold.group_by("store_id"), key=lambda pair: str(pair[0][0])):
         days = set(own["business_day"])
-        length = int(rng.integers(shortest, longest + 1))
-        distance = int(rng.integers(1, 8)) if doubled else int(rng.integers(length, FARTHEST + 1))
+        length = int(rng.integers(kind.days[0], kind.days[1] + 1))
+        nearest, farthest = (1, NEIGHBOURING_DAYS) if kind.times > 1 else (length, FARTHEST)
+        distance = int(rng.integers(nearest, farthest + 1))
         begin = FIRST + timedelta(days=int(rng.integers(FARTHEST + 1, DAYS - length)))
         copied = [begin + timedelta(days=number) for number in range(length)]
         if not all(day - timedelta(days=distance) in days for day in copied):
@@ -62,9 +87,10 @@ def _recall(rows: pl.DataFrame, kind: str, seed: int) -> tuple[Figure, int]:
         source = rows.filter(store_id=store).filter(
             pl.col("business_day").is_in([day - timedelta(days=distance) for day in copied])
         )
-        times = 2 if doubled else 1
         copy = source.with_columns(
-            pl.col("business_day") + timedelta(days=distance), pl.col("units") * times, pl.col("revenue") * times
+            pl.col("business_day") + timedelta(days=distance),
+            pl.col("units") * kind.times,
+            pl.col("revenue") * kind.times,
         )
         rest = rows.filter(store_id=store).filter(~pl.col("business_day").is_in(copied))
         changed.append(pl.concat([rest, copy]))

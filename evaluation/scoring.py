@@ -111,6 +111,8 @@ def ratio(frames: Sequence[tuple[pl.DataFrame, str]], combine: Callable[..., Flo
         combine: counts (total, flagged) of each pair, one after the other → the figure; arrays over samples.
     """
     places = sorted({place for rows, _ in frames for place in rows["place"].unique()})
+    if not places:
+        return Figure(np.nan, np.nan, np.nan)
     number = {place: n for n, place in enumerate(places)}
     counts: list[npt.NDArray[Any]] = []
     for rows, column in frames:

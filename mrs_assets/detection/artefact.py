@@ -11,7 +11,6 @@ from mrs_assets.detection.axis import Floats
 from mrs_assets.detection.features import FEATURES
 from mrs_assets.detection.trusted_pickle import (
     BOOSTED_TREES,
-    ForeignArtefactError,
     read_trusted,
     without_fitting,
     write_trusted,
@@ -71,7 +70,4 @@ def load(artefact: bytes) -> TrainedBaseline:
     Raises:
         ForeignArtefactError: the bytes are something else.
     """
-    loaded = read_trusted(artefact, _PARTS)
-    if not isinstance(loaded, TrainedBaseline) or not set(loaded.features) <= set(FEATURES):
-        raise ForeignArtefactError("Not a baseline artefact that this version can apply.")
-    return loaded
+    return read_trusted(artefact, _PARTS, TrainedBaseline, FEATURES)

@@ -11,7 +11,6 @@ import numpy as np
 from mrs_assets.detection.axis import Floats
 from mrs_assets.detection.trusted_pickle import (
     BOOSTED_TREES,
-    ForeignArtefactError,
     read_trusted,
     without_fitting,
     write_trusted,
@@ -134,7 +133,4 @@ def load_classifier(artefact: bytes) -> TrainedClassifier:
     Raises:
         ForeignArtefactError: the bytes are something else.
     """
-    loaded = read_trusted(artefact, _PARTS)
-    if not isinstance(loaded, TrainedClassifier) or not set(loaded.features) <= set(WINDOW_FEATURES):
-        raise ForeignArtefactError("Not a classifier artefact that this version can apply.")
-    return loaded
+    return read_trusted(artefact, _PARTS, TrainedClassifier, WINDOW_FEATURES)

@@ -16,11 +16,11 @@ from mrs_assets.detection.expectation import LOOKBACK, Expectation, expect
 from mrs_assets.detection.features import (
     Surroundings,
     daily_price,
-    days_to_holiday,
     feature_matrix,
+    holiday_distance,
     promoted_ticks,
 )
-from mrs_assets.detection.grid import HAS_VALUE, TICK_PRICE, Grid, build_grid
+from mrs_assets.detection.grid import HAS_VALUE, SERIES, TICK_PRICE, Grid, build_grid
 
 
 @dataclass(frozen=True)
@@ -81,12 +81,24 @@ def read_panel(
     values = [pl.when(HAS_VALUE).then(pl.col("units"))]
     dense = grid.scatter(series, [*values, TICK_PRICE] if for_model else values)
     holidays = public_holidays(retailer, axis.business_day(0), axis.business_day(len(axis) - 1))
-    around = public_holidays(retailer, scope.widened(LOOKBACK).first_day, scope.widened(after=31).last_day)
     return Panel(
         grid=grid,
         units=dense[0],
         is_holiday=np.isin(axis.day, [(day - EPOCH).days for day in holidays]),
-        days_to_holiday=days_to_holiday(axis, around),
+        days_to_holiday=holiday_distance(axis, retailer),
         promoted=promoted_ticks(promotions, grid) if for_model and promotions is not None else None,
         price=dense[1] if for_model else np.full_like(dense[0], np.nan),
+    )
+
+
+def whole_panel(series: pl.DataFrame, promotions: pl.DataFrame, retailer: Retailer, name: str) -> Panel:
+    """Read all days of one retailer into arrays, for learning; a retailer without promotions tells none."""
+    scope = Scope(series["business_day"].min(), series["business_day"].max(), name)  # type: ignore[arg-type]
+    return read_panel(
+        series,
+        retailer=retailer,
+        scope=scope,
+        keys=series.select(SERIES),
+        promotions=promotions if promotions.height else None,
+        for_model=True,
     )

@@ -9,16 +9,15 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
-from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Retailer, Settings
 from mrs_assets.detection.artefact import TrainedBaseline
 from mrs_assets.detection.axis import Flags, Floats, Ints
 from mrs_assets.detection.baseline_stage import predict_block
 from mrs_assets.detection.evidence import Evidence
 from mrs_assets.detection.features import holiday_distance
-from mrs_assets.detection.grid import SERIES, Grid
+from mrs_assets.detection.grid import Grid
 from mrs_assets.detection.noise import signed_root_deviance
-from mrs_assets.detection.panel import Panel, read_panel
+from mrs_assets.detection.panel import Panel, whole_panel
 from mrs_assets.detection.scan import longest_window
 from mrs_assets.detection.window_features import EVERY_ITEM, LOOKBACK, WINDOW_FEATURES, Features, describe
 from mrs_assets.detection.windows import Found, find_windows
@@ -120,15 +119,7 @@ def read_school(
 ) -> School:
     """Read the rows of `sales_timeseries_data` and `promotions_log` of one retailer."""
     retailer = settings.retailers[retailer_name]
-    scope = Scope(series["business_day"].min(), series["business_day"].max(), retailer_name)  # type: ignore[arg-type]
-    panel = read_panel(
-        series,
-        retailer=retailer,
-        scope=scope,
-        keys=series.select(SERIES),
-        promotions=promotions if promotions.height else None,
-        for_model=True,
-    )
+    panel = whole_panel(series, promotions, retailer, retailer_name)
     (closed,) = panel.grid.scatter(series, [pl.when(pl.col("coverage") == "closed").then(1.0)])
     return School(panel, ~np.isnan(closed), retailer, settings, baseline)
 

@@ -11,16 +11,14 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from mrs_assets.contracts.errors import UserMistake
 from mrs_assets.contracts.feeds.promotions import PROMOTIONS
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
-from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Retailer, Settings
 from mrs_assets.contracts.trainable import Learnt, Lessons, Trainable
 from mrs_assets.detection.artefact import STRATA, TrainedBaseline, dump, load
 from mrs_assets.detection.axis import Flags, Floats, Ints
 from mrs_assets.detection.baseline_stage import MODEL
 from mrs_assets.detection.features import FEATURES
-from mrs_assets.detection.grid import SERIES
 from mrs_assets.detection.noise import variance
-from mrs_assets.detection.panel import read_panel
+from mrs_assets.detection.panel import whole_panel
 
 __all__ = ["BASELINE_MODEL", "TrainedBaseline", "dump", "load", "train_baseline"]
 
@@ -97,15 +95,7 @@ def train_baseline(
 
 def _examples(series: pl.DataFrame, promotions: pl.DataFrame, *, retailer: Retailer, share: float) -> _Examples:
     """Ticks with enough history, thinned out to a share of them by a seeded draw."""
-    scope = Scope(series["business_day"].min(), series["business_day"].max(), series["retailer"][0])  # type: ignore[arg-type]
-    panel = read_panel(
-        series,
-        retailer=retailer,
-        scope=scope,
-        keys=series.select(SERIES),
-        promotions=promotions if promotions.height else None,
-        for_model=True,
-    )
+    panel = whole_panel(series, promotions, retailer, series["retailer"][0])
     first = panel.grid.first
     days = np.broadcast_to(panel.grid.axis.day[first:, None], (len(panel.grid.axis) - first, panel.grid.series.height))
     parts = []

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import pickle
+from collections.abc import Collection
 from copy import copy
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from mrs_assets.contracts.errors import MrsError
 
@@ -59,13 +60,33 @@ class _Reader(pickle.Unpickler):
         return super().find_class(module, name)
 
 
-def read_trusted(artefact: bytes, parts: Parts) -> object:
+class Applied(Protocol):
+    """A model that names the features it looks at."""
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Their names."""
+
+
+M = TypeVar("M", bound=Applied)
+
+
+def read_trusted(artefact: bytes, parts: Parts, kind: type[M], known: Collection[str]) -> M:
     """Read what `write_trusted` wrote; classes other than the parts are never created.
+
+    Args:
+        artefact: the bytes.
+        parts: what the model may consist of.
+        kind: what it is.
+        known: features that this version can give it.
 
     Raises:
         ForeignArtefactError: the bytes are something else.
     """
     try:
-        return _Reader(artefact, parts).load()
+        loaded = _Reader(artefact, parts).load()
     except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, TypeError, ValueError) as error:
         raise ForeignArtefactError(f"Not an artefact: {error}.") from error
+    if not isinstance(loaded, kind) or not set(loaded.features) <= set(known):
+        raise ForeignArtefactError(f"Not a {kind.__name__} that this version can apply.")
+    return loaded

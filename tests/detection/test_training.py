@@ -14,9 +14,9 @@ from mrs_assets.contracts.errors import UserMistake
 from mrs_assets.contracts.feeds.promotions import PROMOTIONS
 from mrs_assets.contracts.settings import Retailer
 from mrs_assets.contracts.stage import Model
-from mrs_assets.detection.artefact import ForeignArtefactError
 from mrs_assets.detection.baseline_stage import BASELINE_STAGE, MODEL
 from mrs_assets.detection.training import TrainedBaseline, dump, load, train_baseline
+from mrs_assets.detection.trusted_pickle import ForeignArtefactError
 from tests.detection.pipeline import FIRST, axis_of, run, scope_of, series_rows, settings_for
 
 RETAILER = Retailer(timezone="America/New_York", country="US")
