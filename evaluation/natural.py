@@ -148,13 +148,13 @@ def _section(told: dict[str, pl.DataFrame], tables: dict[str, pl.DataFrame], see
     names_real, names_decoy = real["named"] == "real", decoy["named"].str.starts_with("moved")
     text = f"""\
 Detection sees sales alone. {promoted} promoted weeks of the asked series (a category with {STRONG:g} times its usual
-number of products on display or in the mailer) are then revealed to attribution, among the same promotions moved by two to five
-weeks and moved to other stores that sell the product and had none. Seed {seed}.
+number of products on display or in the mailer) are then revealed to attribution, among the same promotions moved by two
+to five weeks and moved to other stores that sell the product and had none. Seed {seed}.
 
 Labels are one-sided: a promotion that runs while sales rise need not be why, and a rise without a strong promotion may
 have any other cause. So what counts is the difference: how often a real promotion is named where one runs, against how
-often a moved one is named where only a moved one runs. A model that names whatever runs has no difference. The household
-panel shows few rises that promotions made: display and mailer say nothing of how much cheaper a product was.
+often a moved one is named where only a moved one runs. A model that names whatever runs has no difference. The
+household panel shows few rises that promotions made: display and mailer say nothing of how much cheaper a product was.
 """
     figures = {"a real one, where it runs": (real, names_real), "a moved one, where only it runs": (decoy, names_decoy)}
     rows = []

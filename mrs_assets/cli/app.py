@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from mrs_assets.cli.clusters import clusters_app
 from mrs_assets.cli.decide import edit, models_app
 from mrs_assets.cli.diff import diff
 from mrs_assets.cli.drill import drill
@@ -29,6 +30,7 @@ for command in (tick, show, diff, explain, edit, health, verify, drill, reset, d
 app.add_typer(plan_app, name="plan")
 app.add_typer(errors_app, name="errors")
 app.add_typer(models_app, name="models")
+app.add_typer(clusters_app, name="clusters")
 
 
 def main() -> None:

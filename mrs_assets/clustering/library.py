@@ -127,8 +127,9 @@ def library_of(samples: Sequence[Sample]) -> Library:
     """Make a library out of samples.
 
     The first half of each sample is cut at its median amplitude: what is weak is noisier than what is strong. An entry
-    is the median of such a part; its scale is 1.4826 × MAD; its radius holds OWN_SHARE of the part. The second halves set the softness at which the confidences are likeliest. The map is the PCA of the entries in the
-    median scale, each axis signed so that its largest loading is positive.
+    is the median of such a part; its scale is 1.4826 × MAD; its radius holds OWN_SHARE of the part. The second halves
+    set the softness at which the confidences are likeliest. The map is the PCA of the entries in the median scale, each
+    axis signed so that its largest loading is positive.
     """
     families = tuple(dict.fromkeys(sample.family for sample in samples))
     names = {sample.family: sample.name for sample in samples}
@@ -141,11 +142,11 @@ def library_of(samples: Sequence[Sample]) -> Library:
     taught = [part for _, part in parts]
     family_of = np.array([place for place, _ in parts], dtype=np.int64)
     kept = [sample.vectors[half:] for sample, half in zip(samples, halves, strict=True)]
-    entries = np.round(np.stack([_median(part) for part in taught]), 6)
+    entries = np.asarray(np.round(np.stack([_median(part) for part in taught]), 6), dtype=np.float64)
     spreads = [1.4826 * _median(np.abs(part - entry)) for part, entry in zip(taught, entries, strict=True)]
-    scale = np.round(np.maximum(np.stack(spreads), _SMALLEST_SCALE), 6)
+    scale = np.asarray(np.round(np.maximum(np.stack(spreads), _SMALLEST_SCALE), 6), dtype=np.float64)
     own = [_distances(part, entries[n : n + 1], scale[n : n + 1])[0][:, 0] for n, part in enumerate(taught)]
-    unit = np.round(np.median(scale, axis=0), 6)
+    unit = np.asarray(np.round(np.median(scale, axis=0), 6), dtype=np.float64)
     centre, axes = _map(entries / unit)
     library = Library(
         families=families,
@@ -193,6 +194,13 @@ def match(library: Library, features: Array) -> Match:
         confidence=np.where(known, _shares(nearest, library.softness)[rows, best], np.nan),
         layout=np.where(known[:, None], layout, np.nan),
     )
+
+
+def spaced(library: Library, features: Array) -> Array:
+    """Vectors in the map's unit and by the weight of their features; what is not known is as ordinary as can be."""
+    scaled = features / library.unit
+    ordinary = np.median(library.entries, axis=0) / library.unit
+    return np.asarray(np.where(np.isfinite(scaled), scaled, ordinary) * np.sqrt([_WEIGHTS[n] for n in NAMES]))
 
 
 def _by_family(library: Library, features: Array) -> tuple[Array, Array]:
@@ -293,9 +301,7 @@ def _checked(content: Mapping[str, Any]) -> Library:
     families, names = tuple(map(str, content["families"])), tuple(map(str, content["names"]))
     arrays = {name: np.array(content[name], dtype=np.float64) for name in _ARRAYS}
     count, width = len(content["entries"]), len(NAMES)
-    shapes = {name: (count, width) for name in ("entries", "scale")} | {
-        name: (count,) for name in ("family_of", "radius")
-    }
+    shapes = dict.fromkeys(("entries", "scale"), (count, width)) | dict.fromkeys(("family_of", "radius"), (count,))
     shapes |= {"unit": (width,), "centre": (width,), "axes": (2, width)}
     whole = count > 0 and len(names) == len(families) and all(arrays[n].shape == s for n, s in shapes.items())
     if not whole or not all(np.isfinite(array).all() for array in arrays.values()):

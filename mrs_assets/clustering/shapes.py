@@ -1,4 +1,4 @@
-"""The parametric shapes that the cluster library is built from: each family's formula and ranges, and how it is drawn."""
+"""The parametric shapes that the cluster library is built from: formulas, ranges, and how they are drawn."""
 
 from __future__ import annotations
 

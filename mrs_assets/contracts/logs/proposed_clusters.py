@@ -1,6 +1,6 @@
 """`proposed_clusters_log`: shapes that novel reports share, waiting for somebody to name them."""
 
-from mrs_assets.contracts.columns import Count, Instant, Numbers, Texts, name, optional, required, share
+from mrs_assets.contracts.columns import Count, Instant, Numbers, Texts, optional, required, share
 from mrs_assets.contracts.contract import Contract, Rows
 
 DECISIONS = ("proposed", "approved", "rejected")
