@@ -1,4 +1,4 @@
-"""Causes: does attribution name the true one beside decoys, and `unknown` where no feed tells of it?"""
+"""Causes: whether attribution names the true one beside decoys, and `unknown` where no feed tells of it."""
 
 from __future__ import annotations
 
@@ -144,15 +144,15 @@ def _text(whole: pl.DataFrame, seed: int) -> str:
     told, untold, placebo = _parts(whole)
     return f"""\
 Seasons are staged on real series: store × product category of Complete Journey, the last 120 days of 2017, as they are
-and with four stores added up to one. {EVENTS} events a season change units; {WITHHELD_SHARE:.0%} of those with dates are
-told by no feed; {DECOY_SHARE:.0%} have a decoy: the same kind at the right time in other stores, in the right stores at
-another time, or for other products; and there are strays that move nothing. The stages then run as they do in
+and with four stores added up to one. {EVENTS} events a season change units; {WITHHELD_SHARE:.0%} of those with dates
+are told by no feed; {DECOY_SHARE:.0%} have a decoy: the same kind at the right time in other stores, in the right
+stores at another time, or for other products; and there are strays that move nothing. The stages then run as they do in
 production (detection without trained models), and the answer at a report's last tick is compared with what made most
 of its deviation. The model was taught with every second store, by another author of causes: sizes, lags, coverage,
 geography and decoys are drawn differently there. Seeds {seed} to {seed + SEASONS - 1}.
 
-Reports: {told.height} of causes that an input tells of, {untold.height} of causes that none tells of, and {placebo.height}
-that nothing staged made, which are what real series do by themselves. The latter weigh one tenth in the calibration.
+Reports: {told.height} of causes that an input tells of, {untold.height} of causes that none tells of, and
+{placebo.height} that nothing staged made, which are what real series do by themselves. The latter weigh one tenth in the calibration.
 
 What still flatters: an event has one cause; feeds that tell of it tell of its products and stores exactly, within two
 days; an event concerns what its row says and does not leak to substitutes. What is harder than life: decoys are as

@@ -1,4 +1,4 @@
-"""Causes put into real series to ask the attribution model for them: other effects and feeds than it was taught with."""
+"""Causes put into real series to ask attribution for them: other effects and feeds than it was taught with."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ KINDS = (
     Kind("operational", (0.0, 0.4), (1, 6), (0.0, 0.0), 0, 1, 1.5),
     Kind("price", (1.5, 3.0), (5, 20), (0.5, 1.0), 2, 20, 1.0),
 )
-"""Signals, promotions and campaigns. Directions and sizes are set by what analysts tell of, not by the candidates' boxes."""
+"""Signals, promotions and campaigns, in directions and sizes of their own."""
 
 OBSERVED = ("stock_out", "doubled_store", "store_disruption")
 

@@ -42,12 +42,13 @@ def bounded(reports: pl.DataFrame) -> pl.DataFrame:
 def window_facts(reports: pl.DataFrame, series: pl.DataFrame) -> pl.DataFrame:
     """One row per bounded report row.
 
-    Columns: row; ticks, received, zeros, some (positive), even (positive and even) (counts inside the window); flagged_<quality flag> (ticks); store_ticks,
-    store_gaps (ticks of the store's other series, and those missing or partial); store_some, store_even (ticks of all
-    of the store's series that sold something, and an even number); store_share (share of the store's
-    other series with a report at the tick in the same direction), store_series (how many others there are);
-    doubling (actual / expected over the window, from the report), store_doubled (share of the store's other series
-    whose report at the tick also shows twice the expectation). NULL where nothing says.
+    Columns: row; ticks, received, zeros, some (positive), even (positive and even): counts inside the window;
+    flagged_<quality flag> (ticks); store_ticks, store_gaps (ticks of the store's other series, and those missing or
+    partial); store_some, store_even (ticks of all of the store's series that sold something, and an even number), and
+    the same of the 28 days before; store_share (share of the store's other series with a report at the tick in the same
+    direction), store_series (how many others there are); doubling (actual / expected over the window, from the report),
+    store_doubled (share of the store's other series whose report at the tick also shows twice the expectation). NULL
+    where nothing says.
     """
     counted = _countable(series)
     own = [c for c in counted.columns if c not in (*SERIES, "ts")]
@@ -57,6 +58,12 @@ def window_facts(reports: pl.DataFrame, series: pl.DataFrame) -> pl.DataFrame:
     return (
         sums_between(reports, counted, SERIES, own, window)
         .join(sums_between(reports, stores, ["store_id"], list(of_store), window), on="row")
+        .join(
+            sums_between(reports, stores, ["store_id"], ["store_some", "store_even"], ("before_at", "began_at")).rename(
+                {"store_some": "store_some_before", "store_even": "store_even_before"}
+            ),
+            on="row",
+        )
         .join(_neighbours(reports, series), on="row")
         .with_columns(pl.col("store_ticks") - pl.col("ticks"), pl.col("store_gaps") - pl.col("gaps"))
         .sort("row")

@@ -76,7 +76,7 @@ def load(artefact: bytes) -> FittedChoice:
         raise ForeignArtefactError(f"Not an attribution model: {error}.") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ForeignArtefactError(f"Not an attribution model: its format is not {FORMAT}.")
-    temperature = content.get("temperature")
+    temperature: Any = content.get("temperature")
     if not _is_number(temperature) or temperature <= 0:
         raise ForeignArtefactError("Not an attribution model: its temperature is no positive number.")
     parts = {"candidate": candidate_terms(), "unknown": unknown_terms()}

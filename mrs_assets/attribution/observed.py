@@ -29,8 +29,9 @@ FEWEST_OTHERS = 3
 ZERO_SHARE = 0.8
 GAP_SHARE = 0.3
 DOUBLED_SHARE = 0.15
-FEWEST_COUNTS, ENOUGH_COUNTS, EVEN_SHARE = 5, 10, 0.8
-"""Sales of a store look recorded twice when 80 % of five counts are even, and surely when all of ten are."""
+FEWEST_COUNTS, ENOUGH_COUNTS, EVEN_SHARE, USUAL_EVEN_SHARE = 5, 10, 0.8, 0.6
+"""Sales of a store look recorded twice when 80 % of five counts are even, and surely when all of ten are, where no more
+than 60 % are in other weeks."""
 
 FULL_DOUBLED_SHARE = 0.5
 """Sales of a store look recorded twice when 15 % of its other series do too, and surely when half of them do."""
@@ -58,7 +59,7 @@ def observed_candidates(reports: pl.DataFrame, facts: pl.DataFrame, clusters: pl
     share, ticks = pl.col("store_share"), pl.col("ticks")
     zeros = pl.when(pl.col("received") > 0).then(pl.col("zeros") / pl.col("received"))
     gaps = pl.when(pl.col("store_ticks") > 0).then(pl.col("store_gaps") / pl.col("store_ticks"))
-    odd_free = _odd_free(pl.col("store_even"), pl.col("store_some"))
+    odd_free = _odd_free()
     step = pl.col("price_step")
     cheaper = step < 0
     percent = ((step.exp() - 1).abs() * 100).round(0).cast(pl.Int64)
@@ -130,12 +131,16 @@ def observed_candidates(reports: pl.DataFrame, facts: pl.DataFrame, clusters: pl
     return pl.concat(found)
 
 
-def _odd_free(even: pl.Expr, some: pl.Expr) -> pl.Expr:
+def _odd_free() -> pl.Expr:
     """How plainly all counts of a store being even says that every sale is there twice: 0–1.
 
-    By chance fewer than half of the counts are even, so ten even ones in a row are one in a thousand.
+    By chance fewer than half of the counts are even, so ten even ones in a row are one in a thousand. Where counts were
+    mostly even before, as of goods that are sold in pairs, it says nothing.
     """
-    share = pl.when(some >= FEWEST_COUNTS).then(even / some).otherwise(0.0)
+    even, some = pl.col("store_even"), pl.col("store_some")
+    usual = pl.when(pl.col("store_some_before") > 0).then(pl.col("store_even_before") / pl.col("store_some_before"))
+    told = (some >= FEWEST_COUNTS) & (usual <= USUAL_EVEN_SHARE)
+    share = pl.when(told).then(even / some).otherwise(0.0)
     return ((share - EVEN_SHARE) / (1 - EVEN_SHARE)).clip(0.0, 1.0) * (some / ENOUGH_COUNTS).clip(0.0, 1.0)
 
 

@@ -26,7 +26,8 @@ LOOK_BACK_DAYS = 520
 """Candidates that started longer before the tick than this are not looked at."""
 
 EARLY = timedelta(days=3)
-"""How much too early an onset may be judged: noise before an effect is easily taken for its beginning."""
+"""How much too early an onset may be judged where the window reaches into the candidate: noise before an effect is
+easily taken for its beginning."""
 
 PROMPT_DAYS = 1.0
 """Distance of onset and start at which promptness counts 1/e, whatever the kind."""
@@ -77,7 +78,11 @@ def dated_pairs(
     sold = Sold(series)
     early = pl.lit(grain + EARLY)
     possible = pairs.filter((started - early <= pl.col("last_tick")) & (pl.col("began_at") < over)).drop("last_tick")
-    in_box = pl.any_horizontal((pl.col(at) >= started - early) & (pl.col(at) < over) for at in ONSETS)
+    within = pl.col("starts_at") < pl.col("until")
+    in_box = pl.any_horizontal(
+        ((pl.col(at) >= started - grain) | (within & (pl.col(at) >= started - early))) & (pl.col(at) < over)
+        for at in ONSETS
+    )
     known = (
         pl.when("planned")
         .then(pl.col("starts_at") <= pl.col("tick") + pl.col("lead"))

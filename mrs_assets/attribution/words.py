@@ -8,17 +8,19 @@ import polars as pl
 def sentence() -> pl.Expr:
     """One sentence per ranked candidate, from its features and the window's start `began_at`.
 
-    Such as `Began 1 day before the window and shares 80 % of the time; 7 of the 10 other series that it covers move
-    too; the like of it was there on 12 % of the days before; likelier than none of these.`
+    Such as `Begins with the window and shares 80 % of the time; 7 of 10 other series that it covers moved with it;
+    together they went 34 % the same way since its start, the rest set off; the like of it was there on 12 % of the days
+    before; likelier than none of these.`
     """
     dated = pl.col("starts_at").is_not_null()
     told = [
         pl.when(dated).then(_timing()).otherwise(_shown()),
         pl.when(dated).then(_others()).otherwise(_store()),
+        _together(),
         pl.when(pl.col("rarity").is_not_null()).then(
             pl.format("the like of it was there on {} % of the days before", _percent((0.0 - pl.col("rarity")).exp()))
         ),
-        pl.when(pl.col("lift") >= _TELLING).then(pl.lit("which sold more of what moves")),
+        pl.when(pl.col("lift") >= _TELLING).then(pl.lit("and sales moved the same way then")),
         pl.when(pl.col("unlocated") > 0).then(pl.lit("whether it reaches the store is not known")),
         _verdict(),
     ]
@@ -63,6 +65,16 @@ def _others() -> pl.Expr:
         .when(covered == 0)
         .then(pl.lit("it covers no other series"))
         .otherwise(pl.format("{} of {} other series that it covers moved with it", moving, covered))
+    )
+
+
+def _together() -> pl.Expr:
+    """What the units of the other covered series did: `gain`, which is positive where they went the report's way."""
+    gain = pl.col("gain")
+    way = pl.when(gain >= 0).then(pl.lit("the same way")).otherwise(pl.lit("the other way"))
+    share = _percent(gain.abs().exp() - 1)
+    return pl.when(gain.is_not_null()).then(
+        pl.format("together they went {} % {} since its start, the rest set off", share, way)
     )
 
 

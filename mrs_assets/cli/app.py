@@ -7,6 +7,7 @@ import sys
 import typer
 
 from mrs_assets.cli.alerts import alerts_app
+from mrs_assets.cli.clusters import clusters_app
 from mrs_assets.cli.decide import edit
 from mrs_assets.cli.diff import diff
 from mrs_assets.cli.drill import drill
@@ -33,6 +34,7 @@ app.add_typer(plan_app, name="plan")
 app.add_typer(errors_app, name="errors")
 app.add_typer(models_app, name="models")
 app.add_typer(alerts_app, name="alerts")
+app.add_typer(clusters_app, name="clusters")
 
 
 def main() -> None:

@@ -35,6 +35,9 @@ NAMES = (
 FEWEST_COUNTS, MOST_COUNTS = 3, 6
 """Ticks with sales from which on, and up to which, their all being even says something."""
 
+FEWEST_BEFORE, USUAL_EVEN_SHARE = 7, 0.6
+"""Counts before the window from which on the usual share of even ones is known, and up to which it is ordinary."""
+
 SMALLEST_COUNT = 0.5
 SMALLEST_SHARE = 0.05
 
@@ -60,6 +63,7 @@ class Windows:
     actual_after: Array
     expected_after: Array
     footprint: Array
+    even_before: Array
 
 
 def log_ratio(actual: Array, expected: Array) -> Array:
@@ -101,7 +105,7 @@ def vectors(windows: Windows) -> Array:
             _level(windows.actual_after, windows.expected_after),
             np.abs(amplitude - np.log(2.0)),
             windows.footprint,
-            _parity(np.where(known, windows.actual, np.nan)),
+            _parity(np.where(known, windows.actual, np.nan), windows.even_before),
         ]
     )
     columns[count == 0] = np.nan
@@ -116,16 +120,21 @@ def _row_sum(matrix: Array) -> Array:
     return total
 
 
-def _parity(actual: Array) -> Array:
+def _parity(actual: Array, even_before: Array) -> Array:
     """½ per tick that sold something where all of them sold an even number (each twice?), −1 where not.
 
-    NaN under FEWEST_COUNTS ticks; counts up to MOST_COUNTS of them.
+    NaN under FEWEST_COUNTS ticks, and where counts are usually even anyway; counts up to MOST_COUNTS ticks.
     """
     some = actual > 0
     count = _row_sum(some.astype(float))
     even = _row_sum((some & (np.mod(actual, 2.0) == 0)).astype(float))
     told = np.where(even == count, np.minimum(count, MOST_COUNTS) / 2, -1.0)
-    return np.where(count >= FEWEST_COUNTS, told, np.nan)
+    return np.where((count >= FEWEST_COUNTS) & (even_before <= USUAL_EVEN_SHARE), told, np.nan)
+
+
+def even_share(even: Array, some: Array) -> Array:
+    """Share of even counts; NaN under FEWEST_BEFORE counts."""
+    return np.where(some >= FEWEST_BEFORE, even / np.maximum(some, 1.0), np.nan)
 
 
 def _level(actual: Array, expected: Array) -> Array:

@@ -24,15 +24,18 @@ FORMAT = "cluster-library-1"
 WINDOWS_PER_VARIANT = 160
 SEED = 20_170_101
 
-NOVEL_MARGIN = 1.3
-"""A report is novel beyond this many times the distance within which 99 % of an entry's own windows lie."""
+OWN_SHARE = 0.95
+"""A report is novel beyond the distance within which this share of an entry's own windows lie."""
 
-NARROWNESS = 0.5
-"""How much the narrower of two entries at the same distance is preferred: 1 is a Gaussian's normalisation."""
+NARROWNESS = 2.0
+"""How much the narrower of two entries at the same distance is preferred: 2 is a Gaussian's normalisation."""
 
+FEWEST_VECTORS = 12
+"""Vectors under which a sample is not cut."""
+
+_AMPLITUDE = NAMES.index("log_amplitude")
 _LARGEST_DEVIATION = 5.0
-_SMALLEST_SCALE = 0.1
-_SMALLEST_SCALES = {"level_before": 0.15, "store_share": 0.15, "item_share": 0.15, "retailer_share": 0.15}
+_SMALLEST_SCALE = 0.2
 _WEIGHTS = dict.fromkeys(NAMES[:POINTS], 4.0 / POINTS) | {
     "log_amplitude": 1.0,
     "log_duration": 2.0,
@@ -123,21 +126,27 @@ def build_library() -> Library:
 def library_of(samples: Sequence[Sample]) -> Library:
     """Make a library out of samples.
 
-    An entry is the median of the first half of a sample; its scale is 1.4826 × MAD; its radius holds 99 % of them. The
-    second halves set the softness at which the confidences are likeliest. The map is the PCA of the entries in the
-    median scale, each axis signed so that its largest loading is positive.
+    The first half of each sample is cut at its median amplitude: what is weak is noisier than what is strong. An entry
+    is the median of such a part; its scale is 1.4826 × MAD; its radius holds OWN_SHARE of the part. The second halves
+    set the softness at which the confidences are likeliest. The map is the PCA of the entries in the median scale, each
+    axis signed so that its largest loading is positive.
     """
     families = tuple(dict.fromkeys(sample.family for sample in samples))
     names = {sample.family: sample.name for sample in samples}
-    taught = [sample.vectors[: (len(sample.vectors) + 1) // 2] for sample in samples]
-    kept = [sample.vectors[(len(sample.vectors) + 1) // 2 :] for sample in samples]
-    entries = np.round(np.stack([_median(part) for part in taught]), 6)
-    floor = np.array([_SMALLEST_SCALES.get(name, _SMALLEST_SCALE) for name in NAMES])
+    halves = [(len(sample.vectors) + 1) // 2 for sample in samples]
+    parts = [
+        (families.index(sample.family), part)
+        for sample, half in zip(samples, halves, strict=True)
+        for part in _cut(sample.vectors[:half])
+    ]
+    taught = [part for _, part in parts]
+    family_of = np.array([place for place, _ in parts], dtype=np.int64)
+    kept = [sample.vectors[half:] for sample, half in zip(samples, halves, strict=True)]
+    entries = np.asarray(np.round(np.stack([_median(part) for part in taught]), 6), dtype=np.float64)
     spreads = [1.4826 * _median(np.abs(part - entry)) for part, entry in zip(taught, entries, strict=True)]
-    scale = np.round(np.maximum(np.stack(spreads), floor), 6)
-    family_of = np.array([families.index(sample.family) for sample in samples], dtype=np.int64)
+    scale = np.asarray(np.round(np.maximum(np.stack(spreads), _SMALLEST_SCALE), 6), dtype=np.float64)
     own = [_distances(part, entries[n : n + 1], scale[n : n + 1])[0][:, 0] for n, part in enumerate(taught)]
-    unit = np.round(np.median(scale, axis=0), 6)
+    unit = np.asarray(np.round(np.median(scale, axis=0), 6), dtype=np.float64)
     centre, axes = _map(entries / unit)
     library = Library(
         families=families,
@@ -145,14 +154,21 @@ def library_of(samples: Sequence[Sample]) -> Library:
         entries=entries,
         scale=scale,
         family_of=family_of,
-        radius=np.round(NOVEL_MARGIN * np.array([np.quantile(d, 0.99) for d in own]), 6),
+        radius=np.round(np.array([np.quantile(d, OWN_SHARE) for d in own]), 6),
         softness=1.0,
         unit=unit,
         centre=centre,
         axes=axes,
     )
-    truth = np.concatenate([np.full(len(part), place) for part, place in zip(kept, family_of, strict=True)])
+    truth = np.repeat([families.index(sample.family) for sample in samples], [len(part) for part in kept])
     return replace(library, softness=_softness(library, np.concatenate(kept), truth))
+
+
+def _cut(sample: Array) -> list[Array]:
+    amplitude = sample[:, _AMPLITUDE]
+    weak = amplitude < np.nanmedian(amplitude)
+    whole = min(weak.sum(), (~weak).sum()) < FEWEST_VECTORS
+    return [sample] if whole else [sample[weak], sample[~weak]]
 
 
 def match(library: Library, features: Array) -> Match:
@@ -178,6 +194,13 @@ def match(library: Library, features: Array) -> Match:
         confidence=np.where(known, _shares(nearest, library.softness)[rows, best], np.nan),
         layout=np.where(known[:, None], layout, np.nan),
     )
+
+
+def spaced(library: Library, features: Array) -> Array:
+    """Vectors in the map's unit and by the weight of their features; what is not known is as ordinary as can be."""
+    scaled = features / library.unit
+    ordinary = np.median(library.entries, axis=0) / library.unit
+    return np.asarray(np.where(np.isfinite(scaled), scaled, ordinary) * np.sqrt([_WEIGHTS[n] for n in NAMES]))
 
 
 def _by_family(library: Library, features: Array) -> tuple[Array, Array]:

@@ -1,4 +1,4 @@
-"""The parametric shapes that the cluster library is built from: each family's formula and ranges, and how it is drawn."""
+"""The parametric shapes that the cluster library is built from: formulas, ranges, and how they are drawn."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mrs_assets.clustering.features import SHAPE_TICKS, Array, Windows
+from mrs_assets.clustering.features import SHAPE_TICKS, Array, Windows, even_share
 
 Whole = NDArray[np.int64]
 Profile = Callable[[Array, Array, Array], Array]
@@ -135,6 +135,7 @@ def drawn_onto(
     fewer = rng.binomial(whole, np.minimum(ratio, 1.0))
     actual = 2.0 * usual if family.doubled else usual + np.where(ratio >= 1, more, fewer - whole)
     outside = tick >= length[:, None]
+    before = np.nan_to_num(background.actual[:, :BEFORE_TICKS])
     after = np.where((rng.random(count) < 0.5) & (not family.lasting), rng.integers(1, AFTER_TICKS + 1, count), 0)
     low, high = np.array(_SHARES[reach]).T
     return Windows(
@@ -146,6 +147,10 @@ def drawn_onto(
         actual_after=_first_sum(background.actual[:, inside.stop :], after),
         expected_after=_first_sum(background.expected[:, inside.stop :], after),
         footprint=rng.uniform(low, high, (count, 3)),
+        even_before=even_share(
+            ((before > 0) & (np.mod(before, 2.0) == 0)).sum(axis=1).astype(float),
+            (before > 0).sum(axis=1).astype(float),
+        ),
     )
 
 

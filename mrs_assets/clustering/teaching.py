@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
 
-from mrs_assets.clustering.backgrounds import quiet_times, reportable
+from mrs_assets.clustering.backgrounds import QuietTimes, reportable
 from mrs_assets.clustering.features import NAMES, Array, Windows, vectors
 from mrs_assets.clustering.library import NOVEL, SEED, Library, Sample, dump, library_of, match
 from mrs_assets.clustering.shapes import drawn_onto, made_up, variants
-from mrs_assets.contracts.errors import UserMistake
 from mrs_assets.contracts.trainable import Learnt, Lessons
 
 DRAWN, KEPT, MADE_UP = 500, 160, 60
@@ -30,30 +29,23 @@ def learn_library(lessons: Lessons) -> Learnt:
     Raises:
         UserMistake: no series has an expectation over enough ticks.
     """
-    taught = drawn_samples(lessons["series"], lessons["baseline"], SEED)
+    quiet = QuietTimes(lessons["series"], lessons["baseline"])
+    taught = drawn_samples(quiet, SEED)
     library = library_of([*taught, *confirmed_samples(lessons), *approved_samples(lessons)])
-    tried = drawn_samples(lessons["series"], lessons["baseline"], SEED + 1_000_000)
+    tried = drawn_samples(quiet, SEED + 1_000_000)
     return Learnt(dump(library), figures(library, tried))
 
 
-def drawn_samples(series: pl.DataFrame, baseline: pl.DataFrame, seed: int) -> list[Sample]:
+def drawn_samples(quiet: QuietTimes, seed: int) -> list[Sample]:
     """Draw every variant onto quiet times, as far as detection would report it, and onto made-up series beside."""
-    return list(_drawn(series, baseline, seed))
-
-
-def _drawn(series: pl.DataFrame, baseline: pl.DataFrame, seed: int) -> Iterator[Sample]:
+    samples = []
     for n, (_, family, duration, peak, reach) in enumerate(variants()):
-        quiet = quiet_times(series, baseline, DRAWN, seed + n)
-        if quiet is None:
-            raise UserMistake(
-                "No series has an expectation over enough ticks to draw shapes onto.",
-                remedy="Nothing was trained; the built-in library stays. Train again when more days have arrived.",
-            )
-        real = drawn_onto(quiet, family, duration, peak, reach, seed + n)
+        real = drawn_onto(quiet.drawn(DRAWN, seed + n), family, duration, peak, reach, seed + n)
         some = vectors(_only(real, np.flatnonzero(reportable(real))[:KEPT]))
         more = vectors(drawn_onto(made_up(MADE_UP, seed + n), family, duration, peak, reach, seed + n))
         both = np.concatenate([some, more])
-        yield Sample(family.id, family.name, both[np.random.default_rng(seed + n).permutation(len(both))])
+        samples.append(Sample(family.id, family.name, both[np.random.default_rng(seed + n).permutation(len(both))]))
+    return samples
 
 
 def _only(windows: Windows, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Windows:

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from mrs_assets.clustering.features import SHAPE_TICKS, Array, Windows
+from mrs_assets.clustering.features import SHAPE_TICKS, Array, Windows, even_share
 from mrs_assets.contracts.settings import Retailer
 
 BEFORE_DAYS = 28
@@ -91,6 +91,9 @@ def windows(
     known = np.isfinite(units) & np.isfinite(expected)
     units_to = _exact_sums(np.where(known, units, 0.0), _UNITS_SCALE)
     expected_to = _exact_sums(np.where(known, expected, 0.0), _EXPECTED_SCALE)
+    some = known & (units > 0)
+    some_to = _exact_sums(some.astype(float), 1)
+    even_to = _exact_sums((some & (np.mod(np.where(some, units, 1.0), 2.0) == 0)).astype(float), 1)
     width = units.shape[1]
     reach = np.arange(SHAPE_TICKS)
     for lower in range(0, reports.height, _CHUNK_ROWS):
@@ -110,6 +113,10 @@ def windows(
             actual_after=_difference(units_to, series_of, at[2], at[3]) / _UNITS_SCALE,
             expected_after=_difference(expected_to, series_of, at[2], at[3]) / _EXPECTED_SCALE,
             footprint=shares[part].to_numpy().astype(float),
+            even_before=even_share(
+                _difference(even_to, series_of, at[0], at[1]).astype(float),
+                _difference(some_to, series_of, at[0], at[1]).astype(float),
+            ),
         )
 
 

@@ -102,7 +102,9 @@ def daily_sales(transactions: pl.DataFrame, products: pl.DataFrame) -> pl.DataFr
     return daily.join(kept, on=["store", "category"], how="semi").sort("date", "store", "category")
 
 
-def promotions(tables: Mapping[str, pl.DataFrame], sales: pl.DataFrame) -> pl.DataFrame:
+def promotions(
+    tables: Mapping[str, pl.DataFrame], sales: pl.DataFrame, against_median: float = PROMOTED_AGAINST_MEDIAN
+) -> pl.DataFrame:
     """Weeks in which unusually many of a category's products were on display or in the mailer, by store."""
     weeks = tables["transactions"].group_by("week").agg(pl.col("transaction_timestamp").min().dt.date().alias("begin"))
     categories = tables["products"].select("product_id", pl.col("product_category").alias("category"))
@@ -124,7 +126,7 @@ def promotions(tables: Mapping[str, pl.DataFrame], sales: pl.DataFrame) -> pl.Da
     )
     usual = promoted.group_by("store", "category").agg(pl.col("products").median().alias("usual"))
     peaks = promoted.join(usual, on=["store", "category"]).join(weeks, on="week")
-    peaks = peaks.filter(pl.col("products") >= PROMOTED_AGAINST_MEDIAN * pl.col("usual"))
+    peaks = peaks.filter(pl.col("products") >= against_median * pl.col("usual"))
     mechanic = pl.when(pl.col("on_display") >= pl.col("in_mailer")).then(pl.lit("display")).otherwise(pl.lit("mailer"))
     return peaks.select(
         pl.format("week-{}", pl.col("week")).alias("promotion_id"),

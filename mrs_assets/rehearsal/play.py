@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
@@ -140,8 +140,8 @@ def see(play: Play, settings: Settings, models: Mapping[str, Model]) -> Seen:
     retailer = ground.retailer.model_copy(update={"country": None, "subdivision": None, "reports_from": None})
     chosen = settings.model_copy(update={"retailers": {ground.name: retailer}})
     rows = ground.played(play.units, play.prices)
-    last = rows["business_day"].max()
-    scope = Scope(last - timedelta(days=PLAYED_DAYS - 1), last, ground.name)  # type: ignore[operator]
+    last: date = rows["business_day"].max()  # type: ignore[assignment]
+    scope = Scope(last - timedelta(days=PLAYED_DAYS - 1), last, ground.name)
     frames = {name: _feed(contract, play.feeds[name], ground.name) for name, contract in FEEDS.items()}
     seen = Seen({"series": rows, **frames}, pl.DataFrame(), scope, chosen)
     longer = replace(scope, first_day=scope.first_day - timedelta(days=PLAYED_DAYS))

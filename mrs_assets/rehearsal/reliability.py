@@ -32,5 +32,6 @@ def expected_calibration_error(
 ) -> float:
     """Mean distance of confidence and share of right answers over the tenths, by weight (Guo et al. 2017)."""
     table = reliability(confidence, right, weight)
-    away = (table["confidence"] - table["right"]).abs() * table["answers"]
-    return round(float(away.sum() / max(table["answers"].sum(), 1e-9)), 6)
+    answers = table["answers"].to_numpy()
+    away = np.abs((table["confidence"] - table["right"]).to_numpy())
+    return round(float((away * answers).sum() / max(answers.sum(), 1e-9)), 6)

@@ -1,4 +1,4 @@
-"""What the attribution model is taught with: causes on real series, decoys beside them, and causes that nobody tells."""
+"""What the attribution model is taught with: causes on real series, decoys beside them, and causes untold."""
 
 from __future__ import annotations
 

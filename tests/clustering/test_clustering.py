@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mrs_assets.clustering.features import NAMES, Windows, vectors
 from mrs_assets.clustering.library import build_library, match
-from mrs_assets.clustering.shapes import FAMILIES, simulate
+from mrs_assets.clustering.shapes import FAMILIES, Family, drawn_onto, made_up
 from mrs_assets.clustering.stage import CLUSTERING_STAGE
 from mrs_assets.contracts.logs.clustered import CLUSTERED
 from mrs_assets.contracts.settings import Retailer
@@ -28,6 +28,12 @@ SHAPES = {
     "sustained-uplift": [4.0] * 8,
     "level-shift-up": [1.6] * 45,
 }
+
+
+def simulate(
+    family: Family, duration: tuple[int, int], peak: tuple[float, float], *, reach: str, count: int, seed: int
+) -> Windows:
+    return drawn_onto(made_up(count, seed), family, duration, peak, reach, seed)
 
 
 def last_row(world: World) -> dict[str, object]:
@@ -154,8 +160,9 @@ def test_unseen_windows_find_their_family() -> None:
 @settings(max_examples=40, deadline=None)
 def test_further_from_an_entry_is_never_more_similar(entry: int, far: float, further: float) -> None:
     library = build_library()
-    centroid = library.entries[entry % len(library.entries)] * library.scale
-    step = library.scale * np.linspace(-1, 1, len(NAMES))
+    place = entry % len(library.entries)
+    centroid = library.entries[place]
+    step = library.scale[place] * np.linspace(-1, 1, len(NAMES))
     near, away = (match(library, (centroid + step * d)[None, :]) for d in (0.0, far + further))
     assert near.similarity[0] == 1.0
     assert 0 <= away.similarity[0] <= 1
