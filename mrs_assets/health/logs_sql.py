@@ -135,8 +135,8 @@ def _degraded(tables: Collection[str]) -> str:
             "first_day, CAST(NULL AS DATE) AS last_day WHERE $run_id IS NULL"
         )
     return (
-        "SELECT log, retailer, reason, sum(rows) AS rows, count(DISTINCT business_day) AS days, min(business_day) AS first_day, "
-        f"max(business_day) AS last_day FROM ({' UNION ALL '.join(parts)}) GROUP BY log, retailer, reason"
+        "SELECT log, retailer, reason, sum(rows) AS rows, count(DISTINCT business_day) AS days, "
+        f"min(business_day) AS first_day, max(business_day) AS last_day FROM ({' UNION ALL '.join(parts)}) GROUP BY log, retailer, reason"
     )
 
 
