@@ -152,7 +152,8 @@ of its deviation. The model was taught with every second store, by another autho
 geography and decoys are drawn differently there. Seeds {seed} to {seed + SEASONS - 1}.
 
 Reports: {told.height} of causes that an input tells of, {untold.height} of causes that none tells of, and
-{placebo.height} that nothing staged made, which are what real series do by themselves. The latter weigh one tenth in the calibration.
+{placebo.height} that nothing staged made, which are what real series do by themselves. The latter weigh one tenth in
+the calibration.
 
 What still flatters: an event has one cause; feeds that tell of it tell of its products and stores exactly, within two
 days; an event concerns what its row says and does not leak to substitutes. What is harder than life: decoys are as

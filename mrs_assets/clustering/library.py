@@ -30,6 +30,9 @@ OWN_SHARE = 0.95
 NARROWNESS = 2.0
 """How much the narrower of two entries at the same distance is preferred: 2 is a Gaussian's normalisation."""
 
+SMALLEST_RADIUS = 0.5
+"""Radius of an entry whose own windows are all alike."""
+
 FEWEST_VECTORS = 12
 """Vectors under which a sample is not cut."""
 
@@ -154,7 +157,7 @@ def library_of(samples: Sequence[Sample]) -> Library:
         entries=entries,
         scale=scale,
         family_of=family_of,
-        radius=np.round(np.array([np.quantile(d, OWN_SHARE) for d in own]), 6),
+        radius=np.round(np.maximum([np.quantile(d, OWN_SHARE) for d in own], SMALLEST_RADIUS), 6),
         softness=1.0,
         unit=unit,
         centre=centre,

@@ -21,7 +21,7 @@ from mrs_assets.contracts.logs.ended import ENDED
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Retailer, Settings
-from mrs_assets.contracts.stage import Frames, Input, Inputs, Stage
+from mrs_assets.contracts.stage import Frames, Input, Inputs, Model, Stage
 
 FIRST = date(2023, 1, 1)
 Logs = dict[str, pl.DataFrame]
@@ -166,7 +166,13 @@ def stored(contract: Contract, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def run(
-    stage: Stage, logs: Mapping[str, pl.DataFrame], settings: Settings, first: date, last: date, **missing: str
+    stage: Stage,
+    logs: Mapping[str, pl.DataFrame],
+    settings: Settings,
+    first: date,
+    last: date,
+    models: Mapping[str, Model] | None = None,
+    **missing: str,
 ) -> Frames:
     """Run a stage over days, each input cut to what it declares; `missing`: want → `missing` or `unconfigured`."""
     declared: dict[str, Input] = {**stage.needs, **{n: w.log for n, w in stage.wants.items() if w.log is not None}}
@@ -183,6 +189,7 @@ def run(
             scope,
             settings,
             frames,
+            models or {},
             missing=frozenset(n for n, state in missing.items() if state == "missing"),
             unconfigured=frozenset(n for n, state in missing.items() if state == "unconfigured"),
         )
