@@ -36,8 +36,8 @@ def share(settings: Settings, *minutes: tuple[float, float | None]) -> float | N
 @pytest.mark.parametrize(
     ("deliveries", "expected"),
     [
-        ((), None),
-        (((1, None),), None),
+        ((), 1.0),
+        (((1, None),), 1.0),
         (((60, 1.0), (50, 4.9)), 1.0),
         (((60, 1.0), (50, 5.1)), 0.5),
         (((60, 1.0), (6, None)), 0.5),
@@ -46,6 +46,6 @@ def share(settings: Settings, *minutes: tuple[float, float | None]) -> float | N
     ],
 )
 def test_what_is_late_counts_taken_or_not(
-    deliveries: tuple[tuple[float, float | None], ...], expected: float | None, tmp_path: Path
+    deliveries: tuple[tuple[float, float | None], ...], expected: float, tmp_path: Path
 ) -> None:
     assert share(settings_for(tmp_path), *deliveries) == expected
