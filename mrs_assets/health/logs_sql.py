@@ -134,9 +134,10 @@ def _degraded(tables: Collection[str]) -> str:
             "SELECT NULL AS log, NULL AS retailer, NULL AS reason, 0 AS rows, 0 AS days, CAST(NULL AS DATE) AS "
             "first_day, CAST(NULL AS DATE) AS last_day WHERE $run_id IS NULL"
         )
+    every = " UNION ALL ".join(parts)
     return (
         "SELECT log, retailer, reason, sum(rows) AS rows, count(DISTINCT business_day) AS days, "
-        f"min(business_day) AS first_day, max(business_day) AS last_day FROM ({' UNION ALL '.join(parts)}) GROUP BY log, retailer, reason"
+        f"min(business_day) AS first_day, max(business_day) AS last_day FROM ({every}) GROUP BY log, retailer, reason"
     )
 
 
