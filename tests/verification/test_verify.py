@@ -133,7 +133,9 @@ def test_a_derived_row_that_a_replay_forgot_is_found(corrected: World, tmp_path:
 def test_what_other_code_wrote_is_told_and_only_that(corrected: World, tmp_path: Path) -> None:
     first = "(SELECT min(batch_id) FROM append_batches WHERE log_name = '{log}')"
     older = f"UPDATE append_batches SET code_version = '0.0.9+1' WHERE batch_id = {first}"
-    (told,) = [note for note in verified(meddled(corrected, tmp_path, DETECTED, older)).notes if "versions" in note]
+    (told,) = [
+        note for note in verified(meddled(corrected, tmp_path / "home", DETECTED, older)).notes if "versions" in note
+    ]
     assert told.endswith(": 0.0.9+1.")
 
 
