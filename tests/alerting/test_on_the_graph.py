@@ -79,8 +79,8 @@ def test_one_silent_source_that_degrades_many_logs_and_partitions_is_one_alert(d
     assert set(degraded.members) >= {"sales_timeseries_data", DETECTED.name, FINALISED.name}
     assert degraded.size > len(DARK)
     assert heard == [f"[warn, open] {degraded.title}"]
-    others = [note for note in world.open().values() if note is not degraded and note.kind == "operational"]
-    assert all(note.parent_id is not None for note in others), others
+    others = [note for note in world.open().values() if note != degraded and note.kind == "operational"]
+    assert all(note.parent_id == degraded.alert_id for note in others), others
 
 
 def test_looking_again_tells_nothing_and_writes_nothing(dark: tuple[Heard, list[str]]) -> None:
