@@ -144,13 +144,13 @@ def _redrawn(samples: Sequence[Sample], seed: int) -> list[Sample]:
     return [replace(s, vectors=s.vectors[rng.integers(len(s.vectors), size=len(s.vectors))]) for s in samples]
 
 
-def _held_out(taught: Sequence[Sample], windows: _Windows) -> dict[str, float]:
+def _held_out(taught: Sequence[Sample], windows: _Windows) -> dict[str, float | None]:
     """Per family: share called novel by a library that does not know it."""
     found = {}
     for place, family in enumerate(dict.fromkeys(s.family for s in taught)):
         library = library_of([sample for sample in taught if sample.family != family])
         called = match(library, windows.vectors[windows.family == place]).family
-        found[family] = round(float(np.mean(called == -1)), 3)
+        found[family] = _share(called == -1)
     return found
 
 
@@ -171,13 +171,17 @@ def _interval(parts: Sequence[npt.NDArray[np.float64]], seed: int) -> tuple[floa
     return round(float(low), 4), round(float(high), 4)
 
 
+def _share(value: npt.NDArray[np.bool_]) -> float | None:
+    return round(float(np.mean(value)), 3) if len(value) else None
+
+
 def _table(
     library: Library,
     windows: _Windows,
     found: npt.NDArray[np.int64],
     built_in: npt.NDArray[np.int64],
     again: npt.NDArray[np.int64],
-    held_out: dict[str, float],
+    held_out: dict[str, float | None],
 ) -> pl.DataFrame:
     rows = []
     for place, (family, name) in enumerate(zip(library.families, library.names, strict=True)):
@@ -186,10 +190,10 @@ def _table(
             {
                 "family": name,
                 "windows": int(mine.sum()),
-                "found": round(float(np.mean(found[mine] == place)), 3),
-                "found by the built-in library": round(float(np.mean(built_in[mine] == place)), 3),
-                "called novel": round(float(np.mean(found[mine] == -1)), 3),
-                "same when shaken": round(float(np.mean(again[mine] == found[mine])), 3),
+                "found": _share(found[mine] == place),
+                "found by the built-in library": _share(built_in[mine] == place),
+                "called novel": _share(found[mine] == -1),
+                "same when shaken": _share(again[mine] == found[mine]),
                 "novel to a library without it": held_out[family],
             }
         )

@@ -18,6 +18,9 @@ from mrs_assets.attribution.terms import INPUTS
 
 RANKED = 3
 
+NAMED_FROM, BESIDE_FROM = 0.5, 0.1
+"""Probability from which on a learnt choice names its first cause: likelier than not; and further ones beside it."""
+
 
 def distinct(candidates: pl.DataFrame, score: pl.Expr) -> pl.DataFrame:
     """Candidates that do not contradict the direction first, each cause once: the best of its candidates.
@@ -86,15 +89,17 @@ def ranked_by_model(
 ) -> pl.DataFrame:
     """The same by a learnt choice: every candidate that does not contradict the direction has its probability.
 
-    Viable is one that is at least as likely as the alternative. What is missing is part of the alternative's score.
+    The first is viable where it is likelier than not, further ones from BESIDE_FROM on beside a viable first. What is
+    missing is part of the alternative's score.
     """
     scored = distinct(candidates, choice.score())
     told = situations(scored, rows, absent)
-    scored = scored.join(
-        told.select("row", unknown_score=choice.unknown_score()), on="row", maintain_order="left"
-    ).with_columns(viable=(pl.col("score") >= pl.col("unknown_score")) & ~pl.col("opposed"))
+    scored = scored.join(told.select("row", unknown_score=choice.unknown_score()), on="row", maintain_order="left")
     odds = pl.when(~pl.col("opposed")).then((pl.col("score") - pl.col("unknown_score")).exp())
-    return _best(scored, told, odds, 1.0, pl.lit(1.0))
+    best = _best(scored, told, odds, 1.0, pl.lit(1.0)).sort("row", "rank")
+    is_named = (pl.col("confidence").first().over("row") >= NAMED_FROM).fill_null(value=False)
+    likely = pl.col("confidence").fill_null(0.0) >= pl.when(pl.col("rank") == 1).then(NAMED_FROM).otherwise(BESIDE_FROM)
+    return best.with_columns(viable=is_named & likely)
 
 
 def _best(

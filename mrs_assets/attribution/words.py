@@ -10,7 +10,7 @@ def sentence() -> pl.Expr:
 
     Such as `Begins with the window and shares 80 % of the time; 7 of 10 other series that it covers moved with it;
     together they went 34 % the same way since its start, the rest set off; the like of it was there on 12 % of the days
-    before; likelier than none of these.`
+    before; likely enough to be named.`
     """
     dated = pl.col("starts_at").is_not_null()
     told = [
@@ -88,6 +88,6 @@ def _verdict() -> pl.Expr:
         pl.when("opposed")
         .then(pl.lit("but it would move sales the other way"))
         .when("viable")
-        .then(pl.lit("likelier than none of these"))
-        .otherwise(pl.lit("less likely than none of these"))
+        .then(pl.lit("likely enough to be named"))
+        .otherwise(pl.lit("not likely enough to be named"))
     )

@@ -157,7 +157,7 @@ def library_of(samples: Sequence[Sample]) -> Library:
         entries=entries,
         scale=scale,
         family_of=family_of,
-        radius=np.round(np.maximum([np.quantile(d, OWN_SHARE) for d in own], SMALLEST_RADIUS), 6),
+        radius=np.round(np.maximum(np.array([np.quantile(d, OWN_SHARE) for d in own]), SMALLEST_RADIUS), 6),
         softness=1.0,
         unit=unit,
         centre=centre,

@@ -228,7 +228,7 @@ def test_reset_starts_every_view_clean_and_a_rebuild_brings_the_same_belief_back
 
 def test_clusters_are_looked_for_and_a_proposal_that_is_not_there_is_told(ticked: Path) -> None:
     assert rows(ticked, "clusters", "list") == []
-    code, out, _ = mrs(ticked, "clusters", "propose")
+    code, _, said = mrs(ticked, "clusters", "propose")
     assert code == 0
-    assert "0 new proposals" in out
+    assert "0 new proposals" in said
     assert mrs(ticked, "clusters", "approve", "novel-0", "--name", "odd")[0] != 0
