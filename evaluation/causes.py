@@ -12,7 +12,9 @@ from evaluation import asked_causes as asked
 from evaluation.section import Section, Target
 from evaluation.staged_causes import DECOY_SHARE, EVENTS, WITHHELD_SHARE
 from mrs_assets.attribution.kinds import UNKNOWN
+from mrs_assets.contracts.stage import Model
 from mrs_assets.rehearsal.attribution_model import PLAYS
+from mrs_assets.rehearsal.play import Play, Seen
 from mrs_assets.rehearsal.reliability import expected_calibration_error, reliability
 
 SEASONS = 20
@@ -69,9 +71,7 @@ def measure(seed: int, *, quick: bool = False) -> Sequence[Section]:
     ]
 
 
-def _answers(
-    play: asked.Play, seen: asked.Seen, model: asked.Model | None, n: int, gone: Sequence[str]
-) -> pl.DataFrame:
+def _answers(play: Play, seen: Seen, model: Model | None, n: int, gone: Sequence[str]) -> pl.DataFrame:
     told = asked.answers(seen, play, model, gone)
     return told.with_columns(pl.format("{} {}", pl.lit(n), "group").alias("group"), season=pl.lit(n))
 

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from evaluation import asked_causes as asked
+from evaluation.journey import NAME
 from evaluation.section import Section, Target
 from mrs_assets.clustering.backgrounds import QuietTimes, reportable
 from mrs_assets.clustering.features import Array, vectors
@@ -124,7 +125,7 @@ def _logs(which: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Series and baseline of half of the stores; the baseline is the seasonal one, which needs no training."""
     series = asked.half(which)
     days = series["business_day"]
-    scope = Scope(days.min(), days.max(), asked.NAME)  # type: ignore[arg-type]
+    scope = Scope(days.min(), days.max(), NAME)  # type: ignore[arg-type]
     frames = {"series": series, "promotions": BASELINE_STAGE.wants["promotions"].log.contract.empty(stored=True)}  # type: ignore[union-attr]
     rows = BASELINE_STAGE.compute(Inputs(scope, asked.SETTINGS, frames, unconfigured=frozenset({"promotions"})))
     return series, stored(BASELINE, rows[BASELINE.name])

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from evaluation import asked_causes as asked
+from evaluation.journey import NAME, RETAILER
 from evaluation.section import Section
 from mrs_assets.attribution.kinds import UNKNOWN
 from mrs_assets.attribution.stage import ATTRIBUTION_STAGE, MODEL
@@ -61,7 +62,7 @@ def _promotions(season: Seen) -> pl.DataFrame:
 def _moved_in_time(real: pl.DataFrame, seed: int) -> pl.DataFrame:
     """The same promotions some weeks earlier or later, where none really was within a week."""
     weeks = np.random.default_rng(seed).choice(SHIFTS, size=real.height)
-    days = pl.Series(weeks * 7, dtype=pl.Int64)
+    days = pl.lit(pl.Series(weeks * 7, dtype=pl.Int64))
     moved = real.with_columns(
         start_day=pl.col("start_day") + pl.duration(days=days),
         end_day=pl.col("end_day") + pl.duration(days=days),
@@ -90,7 +91,7 @@ def _stored(feed: pl.DataFrame) -> pl.DataFrame:
     named = feed.with_columns(
         promotion_id=pl.format("{} {}", "promotion_id", "origin"),
         mechanic=pl.format("{} ({})", "mechanic", "origin"),
-        retailer=pl.lit(asked.NAME),
+        retailer=pl.lit(NAME),
         business_day="start_day",
     ).drop("origin")
     return stored(PROMOTIONS, named.unique(PROMOTIONS.key, maintain_order=True))
@@ -98,7 +99,7 @@ def _stored(feed: pl.DataFrame) -> pl.DataFrame:
 
 def _compared(last: pl.DataFrame, said: pl.DataFrame, feed: pl.DataFrame) -> pl.DataFrame:
     """Per upward report: which origins of promotions its window overlaps for days, and which is named."""
-    zone = asked.RETAILER.timezone
+    zone = RETAILER.timezone
 
     def day(column: str) -> pl.Expr:
         return pl.col(column).dt.convert_time_zone(zone).dt.date()
