@@ -79,6 +79,31 @@ def covered(candidates: pl.DataFrame, limits: pl.DataFrame, series: pl.DataFrame
     )
 
 
+def parts_covered(
+    candidates: pl.DataFrame, limits: pl.DataFrame, series: pl.DataFrame
+) -> list[tuple[list[str], pl.DataFrame]]:
+    """What candidates cover, in the coarsest terms that tell it: (columns of SERIES, candidate with these columns).
+
+    Args:
+        candidates: rows of `dated_candidates`; several rows of one candidate count once.
+        limits: result of `store_limits`.
+        series: store_id, sku of the series that there are.
+    """
+    on_map = pl.col("latitude").is_not_null() & pl.col("longitude").is_not_null()
+    in_stores = pl.any_horizontal(pl.col("stores").is_not_null(), pl.col("regions").is_not_null(), on_map)
+    in_products = pl.col("skus").is_not_null()
+    once = candidates.unique("candidate").sort("candidate")
+    products = once.filter(in_products).select("candidate", sku="skus").explode("sku").drop_nulls().unique()
+    stores = limits.select("candidate", "store_id")
+    restricted = once.filter(in_stores)
+    return [
+        ([], once.filter(~in_stores & ~in_products).select("candidate")),
+        (["store_id"], stores.join(restricted.filter(~in_products), on="candidate", how="semi")),
+        (["sku"], products.join(restricted, on="candidate", how="anti")),
+        (SERIES, products.join(series.unique(), on="sku").join(stores, on=["candidate", "store_id"], how="semi")),
+    ]
+
+
 def covered_count(candidates: pl.DataFrame, limits: pl.DataFrame, present: pl.DataFrame) -> pl.DataFrame:
     """How many series a candidate covers on a day: candidate, business_day, covered.
 
@@ -87,32 +112,11 @@ def covered_count(candidates: pl.DataFrame, limits: pl.DataFrame, present: pl.Da
         limits: result of `store_limits`.
         present: store_id, sku, business_day of the series that were expected to trade.
     """
-    day = "business_day"
-    on_map = pl.col("latitude").is_not_null() & pl.col("longitude").is_not_null()
-    in_stores = pl.any_horizontal(pl.col("stores").is_not_null(), pl.col("regions").is_not_null(), on_map)
-    in_products = pl.col("skus").is_not_null()
-    products = (
-        candidates.filter(in_products).select("candidate", day, "skus").explode("skus").rename({"skus": "sku"}).unique()
-    )
-    everywhere = candidates.filter(~in_stores & ~in_products).select("candidate", day)
-    in_some = candidates.filter(in_stores & ~in_products).select("candidate", day).join(limits, on="candidate")
-    restricted = candidates.filter(in_stores & in_products).select("candidate")
-    of_products = products.join(restricted.unique(), on="candidate", how="anti")
-    of_both = products.join(restricted.unique(), on="candidate", how="semi")
-
-    def number(*within: str) -> pl.DataFrame:
-        return present.group_by(day, *within).agg(covered=pl.len().cast(pl.Int64))
-
-    parts = [
-        everywhere.join(number(), on=day),
-        in_some.join(number("store_id"), on=[day, "store_id"]),
-        of_products.join(number("sku"), on=[day, "sku"]),
-        of_both.join(present, on=[day, "sku"])
-        .join(limits, on=["candidate", "store_id"], how="semi")
-        .with_columns(covered=pl.lit(1, dtype=pl.Int64)),
+    asked = candidates.select("candidate", "business_day")
+    counts = [
+        asked.join(covered, on="candidate")
+        .join(present.group_by("business_day", *by).agg(covered=pl.len().cast(pl.Int64)), on=["business_day", *by])
+        .select("candidate", "business_day", "covered")
+        for by, covered in parts_covered(candidates, limits, present.select(SERIES))
     ]
-    return (
-        pl.concat([p.select("candidate", day, "covered") for p in parts])
-        .group_by("candidate", day)
-        .agg(pl.col("covered").sum())
-    )
+    return pl.concat(counts).group_by("candidate", "business_day").agg(pl.col("covered").sum())

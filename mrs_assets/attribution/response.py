@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from mrs_assets.attribution.between import SERIES, SUMS, UNIT, Sold
+from mrs_assets.attribution.coverage import parts_covered
 
 BEFORE_DAYS = 28
 """Days before a candidate's start that its days are compared with."""
@@ -57,7 +58,7 @@ def response(pairs: pl.DataFrame, candidates: pl.DataFrame, limits: pl.DataFrame
         )
     )
     told = spans.select("candidate", "tick", "since", "began", "over")
-    covered = _summed(_covered(spans, limits, sold), told, sold)
+    covered = _summed(parts_covered(spans, limits, sold.ticks.select(SERIES)), told, sold)
     everything = pl.concat([told.select("candidate", "tick"), _both(told, sold, [])], how="horizontal")
     own_spans = pairs.select(PAIR).unique().sort(PAIR).join(told, on=["candidate", "tick"], maintain_order="left")
     own = pl.concat([own_spans.select(PAIR), _both(own_spans, sold, SERIES)], how="horizontal")
@@ -92,39 +93,9 @@ def _both(spans: pl.DataFrame, sold: Sold, by: list[str]) -> pl.DataFrame:
     return pl.concat([before, since], how="horizontal")
 
 
-def _covered(spans: pl.DataFrame, limits: pl.DataFrame, sold: Sold) -> list[tuple[list[str], pl.DataFrame]]:
-    """What the candidates cover, in the coarsest sums that tell it: (columns, candidate with the columns)."""
-    on_map = pl.col("latitude").is_not_null() & pl.col("longitude").is_not_null()
-    in_stores = pl.any_horizontal(pl.col("stores").is_not_null(), pl.col("regions").is_not_null(), on_map)
-    in_products = pl.col("skus").is_not_null()
-    once = spans.unique("candidate").sort("candidate")
-    products = (
-        once.filter(in_products)
-        .select("candidate", sku="skus")
-        .explode("sku")
-        .drop_nulls()
-        .unique()
-        .sort("candidate", "sku")
-    )
-    limited = limits.select("candidate", "store_id")
-    located = once.filter(in_stores).select("candidate")
-    traded = sold.ticks.select(SERIES).unique()
-    of_both = (
-        products.join(located, on="candidate", how="semi")
-        .join(limited, on="candidate")
-        .join(traded, on=SERIES, how="semi")
-    )
-    return [
-        ([], once.filter(~in_stores & ~in_products).select("candidate")),
-        (["store_id"], limited.join(once.filter(in_stores & ~in_products), on="candidate", how="semi")),
-        (["sku"], products.join(located, on="candidate", how="anti")),
-        (SERIES, of_both),
-    ]
-
-
 def _summed(parts: list[tuple[list[str], pl.DataFrame]], spans: pl.DataFrame, sold: Sold) -> pl.DataFrame:
     found = []
     for by, covered in parts:
-        asked = spans.join(covered.select("candidate", *by), on="candidate")
+        asked = spans.join(covered, on="candidate")
         found.append(pl.concat([asked.select("candidate", "tick"), _both(asked, sold, by)], how="horizontal"))
     return pl.concat(found).group_by("candidate", "tick").agg(pl.all().sum())
