@@ -17,6 +17,7 @@ PREFIXES = {
     "^report_id": "MR-",
     "^letter_id": "DL-",
     "^alert_id|^parent_id": "AL-",
+    "^proposal_id": "novel-",
 }
 """Names of columns that hold identities → how these begin."""
 

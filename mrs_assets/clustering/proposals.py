@@ -66,7 +66,7 @@ def _of_retailer(reports: pl.DataFrame, before: pl.DataFrame, library: Library) 
         if stable < LEAST_STABLE or any(_jaccard(set(members), other) >= SAME for other in told):
             continue
         centroid = np.nanmedian(np.where(np.isfinite(measured[group]).any(axis=0), measured[group], 0.0), axis=0)
-        digest = hashlib.sha256("\n".join(members).encode()).hexdigest()[:12]
+        digest = hashlib.sha256("\n".join(members).encode()).hexdigest()[:20]
         yield {
             "retailer": reports["retailer"][0],
             "business_day": reports["business_day"].gather(group).max(),

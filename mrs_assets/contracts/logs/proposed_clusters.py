@@ -9,11 +9,11 @@ DECISIONS = ("proposed", "approved", "rejected")
 class ProposedCluster(Rows):
     """One group of novel reports of one retailer that look alike."""
 
-    proposal_id: str = required(str_matches=r"^novel-[0-9a-f]{12}$", description="Identity: a hash of the members.")
+    proposal_id: str = required(str_matches=r"^novel-[0-9a-f]{20}$", description="Identity: a hash of the members.")
     suggested_name: str = required(description="What the shape is like, in words of its features.")
     centroid: Numbers = required(description="Median feature vector of the members.")
     members: Texts = required(description="Sorted ids of the reports.")
-    member_count: Count = required(ge=2, description="How many reports there are.")
+    member_count: Count = required(ge=1, description="How many reports there are.")
     stability: float = share(
         description="Mean Jaccard index with what is found again among other parts of the reports."
     )
