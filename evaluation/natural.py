@@ -15,6 +15,7 @@ from mrs_assets.attribution.kinds import UNKNOWN
 from mrs_assets.attribution.stage import ATTRIBUTION_STAGE, MODEL
 from mrs_assets.contracts.feeds.promotions import PROMOTIONS
 from mrs_assets.contracts.logs.attributed import ATTRIBUTED
+from mrs_assets.contracts.stage import Model
 from mrs_assets.demo.complete_journey import load_tables, promotions
 from mrs_assets.rehearsal.attribution_model import PLAYS
 from mrs_assets.rehearsal.ground import stored
@@ -22,6 +23,9 @@ from mrs_assets.rehearsal.play import Play, Seen, see
 
 STRONG = 2.0
 """A promotion is strong where a category has this many times its median number of promoted products."""
+
+DRAWS = 8
+"""How often the decoys are drawn anew; reports count once in each draw."""
 
 SHIFTS = (-5, -4, -3, -2, 2, 3, 4, 5)
 """Weeks by which decoys in time are moved."""
@@ -32,17 +36,24 @@ def measure(seed: int, *, quick: bool = False) -> Sequence[Section]:
     model = asked.model(8 if quick else PLAYS)
     season = see(Play(asked.asked_ground(1)), asked.SETTINGS, {})
     real = _promotions(season)
-    feed = pl.concat([real, _moved_in_time(real, seed), _moved_in_space(real, seed)])
+    feeds = [
+        pl.concat([real, _moved_in_time(real, seed + n), _moved_in_space(real, seed + n)])
+        for n in range(2 if quick else DRAWS)
+    ]
     upward = season.frames["detected"].filter(direction="up")
     last = upward.sort("tick").group_by("report_id", maintain_order=True).last()
-    revealed = Seen({**season.frames, "promotions": _stored(feed)}, season.truth, season.scope, season.settings)
     tables, told = {}, {}
     for name, chosen in (("learnt", {MODEL: model}), ("declared", {})):
-        rows = ATTRIBUTION_STAGE.compute(revealed.inputs((), chosen))[ATTRIBUTED.name]
-        said = rows.join(last.select("report_id", "tick"), on=["report_id", "tick"])
-        told[name] = _compared(last, said, feed)
+        told[name] = pl.concat(_asked(season, last, feed, chosen) for feed in feeds)
         tables[f"What is named, {name}"] = _table(told[name])
     return [_section(told, tables, seed, real.height)]
+
+
+def _asked(season: Seen, last: pl.DataFrame, feed: pl.DataFrame, models: dict[str, Model]) -> pl.DataFrame:
+    """What attribution says at each report's last tick when a feed of promotions is revealed."""
+    revealed = Seen({**season.frames, "promotions": _stored(feed)}, season.truth, season.scope, season.settings)
+    rows = ATTRIBUTION_STAGE.compute(revealed.inputs((), models))[ATTRIBUTED.name]
+    return _compared(last, rows.join(last.select("report_id", "tick"), on=["report_id", "tick"]), feed)
 
 
 def _promotions(season: Seen) -> pl.DataFrame:
@@ -150,7 +161,7 @@ def _section(told: dict[str, pl.DataFrame], tables: dict[str, pl.DataFrame], see
     text = f"""\
 Detection sees sales alone. {promoted} promoted weeks of the asked series (a category with {STRONG:g} times its usual
 number of products on display or in the mailer) are then revealed to attribution, among the same promotions moved by two
-to five weeks and moved to other stores that sell the product and had none. Seed {seed}.
+to five weeks and moved to other stores that sell the product and had none, drawn {DRAWS} times. Seeds from {seed}.
 
 Labels are one-sided: a promotion that runs while sales rise need not be why, and a rise without a strong promotion may
 have any other cause. So what counts is the difference: how often a real promotion is named where one runs, against how
