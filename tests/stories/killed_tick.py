@@ -23,6 +23,7 @@ import sensors
 from mrs_resources.clock import utc_now
 from mrs_resources.log_store import LogStore, Transaction
 from mrs_resources.publisher import Published, Publisher
+from mrs_resources.snapshot_draft import Companion
 from tests.world import World, settings_for
 
 ROOMS = {"effect": (mrs_resources,), "line": (mrs_resources, mrs_assets, sensors)}
@@ -79,9 +80,9 @@ def at_publications(came: Callable[[], None]) -> None:
     """Call before every publication."""
     undisturbed = Publisher.publish
 
-    def counted(self: Publisher) -> Published | None:
+    def counted(self: Publisher, *companions: Companion) -> Published | None:
         came()
-        return undisturbed(self)
+        return undisturbed(self, *companions)
 
     Publisher.publish = counted  # type: ignore[method-assign]
 
