@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from mrs_assets.contracts.logs.detected import DETECTED
+from mrs_assets.contracts.logs.slo import SLO_RESULTS
 from mrs_assets.contracts.logs.unified_sales import UNIFIED_SALES
 from tests.stories.recovery import assert_same_belief, assert_same_history, finish_tick, kill_tick, start_tick
 from tests.stories.test_one_anomaly import spike
@@ -41,7 +42,7 @@ def test_a_killed_tick_is_finished_by_the_next_one(undisturbed: World, tmp_path:
     world.tick()
     assert_same_belief(world, undisturbed)
     assert_same_history(world, undisturbed)
-    assert world.tick().appended == {}
+    assert set(world.tick().appended) <= {SLO_RESULTS.name}  # by another clock, levels are judged anew
 
 
 def test_what_a_killed_tick_left_unpublished_the_next_one_publishes(undisturbed: World, tmp_path: Path) -> None:
@@ -49,7 +50,7 @@ def test_what_a_killed_tick_left_unpublished_the_next_one_publishes(undisturbed:
     send_files(world)
     kill_tick(tmp_path, "publication", 1)
     assert world.warehouse.publisher.published() is None
-    assert world.tick().appended == {}
+    assert set(world.tick().appended) <= {SLO_RESULTS.name}  # by another clock, levels are judged anew
     assert_same_belief(world, undisturbed)
 
 
