@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from mrs_assets import __version__
 from mrs_assets.beliefs.changes import as_text
 from mrs_assets.beliefs.diff import diff
 from mrs_assets.contracts.errors import UnknownName, UserMistake
@@ -20,6 +21,7 @@ from mrs_assets.contracts.logs.catalogue import LOGS
 from mrs_assets.contracts.logs.detected import DETECTED
 from mrs_assets.contracts.logs.unified_sales import UNIFIED_SALES
 from mrs_assets.contracts.views import MINORITY_EVENTS, MINORITY_REPORTS
+from mrs_assets.detection.stage import DETECTION_STAGE
 from mrs_resources.kernel import Provenance
 from mrs_resources.log_store import EVER
 from tests.beliefs.history import History
@@ -28,13 +30,14 @@ from tests.conftest import SteppingClock
 CHANGES = ("recovery", "edit", "data", "approval", "model", "code", "code again", "configuration", "two")
 BEFORE = dict(zip(CHANGES, ("start", *CHANGES), strict=False))
 CAUSE = {"approval": None, "code again": "code"}
+HERE = f"{__version__}+{DETECTION_STAGE.code_version}"
 WORDS = {
     "recovery": "promotions_down: it came back (plan-",
     "edit": "ada: approve (00000000-0000-0000-0000-000000000001)",
     "data": "sales file 'correction.csv' of acme (correction), written ",
     "model": "approved by ada",
-    "code": "code of minority_reports_detected_log 0.1.0+2 → 9.9.9+9",
-    "code again": "code of minority_reports_detected_log 9.9.9+9 → 0.1.0+2",
+    "code": f"code of {DETECTED.name} {HERE} → 9.9.9+9",
+    "code again": f"code of {DETECTED.name} 9.9.9+9 → {HERE}",
     "configuration": "source weights none → ",
 }
 
