@@ -137,6 +137,8 @@ def habits_of(schools: Sequence[School]) -> dict[str, tuple[float, ...]]:
         per_series = np.stack([np.sum(np.where(known, values, 0.0), axis=0) for values in measures], axis=1)
         for item, own in zip(evidence.grid.series["sku"], per_series, strict=True):
             sums[item] = sums.get(item, np.zeros(len(measures))) + own
+    if not sums:
+        return {}
     total = np.sum([sums[item] for item in sorted(sums)], axis=0)
     usual = total[1:] / max(total[0], 1.0)
     habits = {item: (own[1:] + PRIOR_TICKS * usual) / (own[0] + PRIOR_TICKS) for item, own in sums.items()}

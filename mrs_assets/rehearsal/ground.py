@@ -23,6 +23,9 @@ DAYS = 260
 MOST_SERIES = 1_000
 """Series played on; of a larger retailer the stores that sell most, whole, so that neighbours stay neighbours."""
 
+MOST_PRODUCTS = 200
+"""Products played on, the same in every store: those that sell most, so that several stores fit."""
+
 LEAST_PACE = 0.5
 """Units a day below which a series says nothing about a day."""
 
@@ -80,7 +83,7 @@ def ground(series: pl.DataFrame, name: str, retailer: Retailer, stores_in_one: i
     recent = _pooled(series.filter(pl.col("business_day") > pl.lit(last) - pl.duration(days=DAYS)), stores_in_one)
     days = recent["business_day"].n_unique() if recent.height else 0
     pace = recent.group_by(SERIES).agg(pace=pl.col("units").cast(pl.Float64).sum() / max(days, 1))
-    kept = _whole_stores(pace.filter(pl.col("pace") >= LEAST_PACE))
+    kept = _whole_stores(_best_sellers(pace.filter(pl.col("pace") >= LEAST_PACE)))
     stores = kept["store_id"].n_unique()
     if days < DAYS // 2 or kept.height < 20 or stores < 3:
         raise UserMistake(
@@ -126,14 +129,20 @@ def _pooled(series: pl.DataFrame, stores_in_one: int) -> pl.DataFrame:
     return rows.rename({"pool": "store_id"}).with_columns(pl.when(has).then(pl.col("units", "revenue")).name.keep())
 
 
+def _best_sellers(pace: pl.DataFrame) -> pl.DataFrame:
+    return pace.join(_by_pace(pace, "sku").head(MOST_PRODUCTS), on="sku", how="semi")
+
+
 def _whole_stores(pace: pl.DataFrame) -> pl.DataFrame:
-    stores = (
-        pace.group_by("store_id")
-        .agg(pl.col("pace").sum(), series=pl.len())
-        .sort("pace", "store_id", descending=[True, False])
-    )
+    stores = _by_pace(pace, "store_id")
     taken = stores.filter(pl.col("series").cum_sum() <= MOST_SERIES)
-    return pace.join(taken.select("store_id"), on="store_id", how="semi")
+    return pace.join(taken, on="store_id", how="semi")
+
+
+def _by_pace(pace: pl.DataFrame, key: str) -> pl.DataFrame:
+    """Stores or products with their series, the fastest first."""
+    both = pace.group_by(key).agg(pl.col("pace").sum(), series=pl.len())
+    return both.sort("pace", key, descending=[True, False])
 
 
 def stored(contract: Contract, rows: pl.DataFrame) -> pl.DataFrame:

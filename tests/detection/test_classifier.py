@@ -157,3 +157,6 @@ def test_a_history_without_deviations_is_said_not_learnt() -> None:
     few = lessons.rows().filter((pl.col("store_id") == "store-0") & (pl.col("sku") == "sku-1"))
     with pytest.raises(UserMistake, match="Too few windows"):
         train_classifier(few, PROMOTIONS.empty(), lessons.settings(), None)
+    strangers = few.with_columns(retailer=pl.lit("nobody we know"))
+    with pytest.raises(UserMistake, match="Too few windows"):
+        train_classifier(strangers, PROMOTIONS.empty(), lessons.settings(), None)

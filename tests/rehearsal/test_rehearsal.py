@@ -56,6 +56,27 @@ def test_a_play_is_the_same_for_the_same_seed_and_another_for_another(series: pl
     assert not np.array_equal(plays[0].units, plays[2].units, equal_nan=True)
 
 
+def test_of_stores_with_more_products_than_can_be_played_on_the_same_best_sellers_are_taken() -> None:
+    days = pl.date_range(FIRST, FIRST + timedelta(days=149), eager=True)
+    stores = pl.DataFrame({"store_id": [f"s{store}" for store in range(4)]})
+    products = pl.DataFrame({"number": range(1_200)})
+    rows = stores.join(products, how="cross").join(pl.DataFrame({"business_day": days}), how="cross")
+    told = rows.select(
+        "store_id",
+        "business_day",
+        retailer=pl.lit("acme"),
+        sku=pl.format("k{}", pl.col("number").cast(pl.String).str.zfill(4)),
+        ts=pl.col("business_day").cast(pl.Datetime("us", "UTC")),
+        units=1 + pl.col("number") // 100,
+        revenue=pl.lit(2.0),
+        coverage=pl.lit("received"),
+        quality_flags=pl.lit([], dtype=pl.List(pl.String)),
+    )
+    played = ground(stored(SALES_TIMESERIES, told), "acme", RETAILER)
+    assert set(played.stores) == {"s0", "s1", "s2", "s3"}
+    assert set(played.skus) == {f"k{number:04d}" for number in range(1_000, 1_200)}
+
+
 def test_units_change_where_effects_say_and_nowhere_else(series: pl.DataFrame) -> None:
     play = stage_play(ground(series, "acme", RETAILER), 3)
     told = np.zeros_like(play.units)
