@@ -99,7 +99,8 @@ _EDITS = " UNION ALL ".join(
     f"SELECT retailer, business_day, annotation_id, {subject} AS subject, {subject} NOT IN "
     f"(SELECT {subject} FROM {known.name} WHERE run_id = $run) AS is_stray FROM {log.name} "
     "WHERE run_id = $run AND NOT is_retracted AND written_at > $recent AND annotation_id NOT IN "
-    f"(SELECT undoes FROM {log.name} WHERE run_id = $run AND undoes IS NOT NULL)"
+    f"(SELECT undoes FROM {log.name} WHERE run_id = $run AND undoes IS NOT NULL) AND "
+    f"(undoes IS NULL OR undoes NOT IN (SELECT annotation_id FROM {log.name} WHERE run_id = $run))"
     for log, subject, known in ((USER_EDITS, "report_id", DETECTED), (USER_EVENT_EDITS, "report_group_id", EVENTS))
 )
 _DELIVERIES = (
