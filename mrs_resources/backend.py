@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 import duckdb
@@ -18,6 +19,9 @@ STORAGE_VERSION = "v1.5.0"
 
 class FileBackend:
     """A DuckDB file on this machine.
+
+    The file is attached while a connection is open, and to nobody's loss detached after it. What attaches it is one
+    DuckDB of this process, which has no file of its own: starting one costs as much as a small transaction.
 
     Attributes:
         file: the warehouse file.
@@ -40,12 +44,20 @@ class FileBackend:
         Call within `locked`.
         """
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        connection = duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "temp_directory": str(self._spill)})
+        connection = self._engine.cursor()
         try:
-            connection.execute("SET TimeZone = 'UTC'")
             file = str(self.file).replace("'", "''")
-            connection.execute(f"ATTACH '{file}' AS {CATALOG} (STORAGE_VERSION '{STORAGE_VERSION}')")
-            connection.execute(f"USE {CATALOG}")
+            connection.execute(
+                f"SET TimeZone = 'UTC'; ATTACH '{file}' AS {CATALOG} (STORAGE_VERSION '{STORAGE_VERSION}'); USE {CATALOG}"
+            )
             yield connection
         finally:
+            try:
+                connection.execute(f"USE memory; DETACH DATABASE IF EXISTS {CATALOG}")
+            except duckdb.Error:  # whatever still holds the file, it is not to be held
+                self.__dict__.pop("_engine").close()
             connection.close()
+
+    @cached_property
+    def _engine(self) -> duckdb.DuckDBPyConnection:
+        return duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "temp_directory": str(self._spill)})

@@ -95,13 +95,14 @@ class Kernel:
     Attributes:
         connection: open connection, in a transaction, with the warehouse as current catalog.
         known: logs that have their tables.
-        run_id: namespace written to.
+        made: those of them whose tables were made or widened here.
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, now: datetime, known: Collection[Contract] = ()) -> None:
         self.connection = connection
         self.staging = Staging(connection)
         self.known = set(known)
+        self.made: set[Contract] = set()
         self._now = now
         connection.execute(f"CREATE TABLE IF NOT EXISTS append_batches ({BATCHES_DDL})")
 
@@ -122,11 +123,13 @@ class Kernel:
         if not found:
             self.connection.execute(f"CREATE TABLE {contract.name} ({contract.ddl})")
             self.connection.execute(f"CREATE TABLE {contract.name}_errors ({ERRORS_DDL})")
+            self.made.add(contract)
             return
         for declaration in contract.ddl.split(", "):
             if (column := declaration.split('"')[1]) not in found:
                 self.connection.execute(f"ALTER TABLE {contract.name} ADD COLUMN {declaration}")
                 found[column] = declaration
+                self.made.add(contract)
 
     def append(
         self,

@@ -262,15 +262,15 @@ class LogStore:
         """
         with self.backend.locked(), self.backend.connection() as connection:
             connection.execute("BEGIN")
-            transaction = Transaction(connection, self._clock(), self._known if self._keeps else ())
+            transaction = Transaction(connection, self._clock(), self._known)
             try:
                 yield transaction
             except BaseException:
                 connection.execute("ROLLBACK")
                 raise
             connection.execute("COMMIT" if self._keeps else "ROLLBACK")
-            if self._keeps:
-                self._known |= transaction.kernel.known
+            kernel = transaction.kernel
+            self._known |= kernel.known if self._keeps else kernel.known - kernel.made
 
 
 def _as_dead_letters(contract: Contract, bad: pl.DataFrame, source: str) -> pl.DataFrame:
