@@ -47,9 +47,8 @@ class FileBackend:
         connection = self._engine.cursor()
         try:
             file = str(self.file).replace("'", "''")
-            connection.execute(
-                f"SET TimeZone = 'UTC'; ATTACH '{file}' AS {CATALOG} (STORAGE_VERSION '{STORAGE_VERSION}'); USE {CATALOG}"
-            )
+            connection.execute(f"ATTACH '{file}' AS {CATALOG} (STORAGE_VERSION '{STORAGE_VERSION}')")
+            connection.execute(f"SET TimeZone = 'UTC'; USE {CATALOG}")
             yield connection
         finally:
             try:
