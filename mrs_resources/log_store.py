@@ -77,29 +77,46 @@ class Transaction:
         *,
         as_of: datetime | None = None,
         run_id: str | None = None,
+        columns: Collection[str] | None = None,
+        matching: pl.DataFrame | None = None,
     ) -> pl.DataFrame:
         """Rows that are true: per key the latest version written by `as_of`, unless it is a retraction.
 
+        Args:
+            contract: the log.
+            scope: which rows.
+            as_of: up to when they were written; None: up to now.
+            run_id: namespace, where it is not the transaction's own.
+            columns: those of interest; None: all that are stored.
+            matching: values of some key columns; rows with others are left out.
+
         Returns:
-            The contract's stored columns, sorted by key.
+            The contract's stored columns, or those of them that are asked for, sorted by key.
         """
         condition, parameters = self._rows_condition(contract, scope, as_of, run_id)
+        if matching is not None:
+            self.connection.register("matching", matching)
+            condition += f" AND ({quoted(matching.columns)}) IN (FROM matching)"
         newest = self.connection.execute(
             f"SELECT max(version) FROM {contract.name} WHERE {condition}", parameters
         ).fetchone()
         if newest is None or newest[0] is None:
-            return contract.empty(stored=True)
+            return contract.empty(stored=True).select(list(columns or contract.schema))
         key = quoted(list(contract.key))
         if newest[0] == 1:
             sql = f"SELECT * FROM {contract.name} WHERE {condition} ORDER BY {key}"
-            return self._frame(contract, sql, parameters)
+            return self._frame(sql, parameters, columns or contract.schema)
+        # Few keys have a second version, and finding the newest of all of them is most of what reading costs.
         sql = (
             f"WITH rows_in_scope AS (SELECT * FROM {contract.name} WHERE {condition}), "
-            f"newest AS (SELECT {key}, max(version) AS version FROM rows_in_scope GROUP BY ALL) "
-            f"SELECT r.* FROM rows_in_scope r JOIN newest n ON {same_key(contract, 'r', 'n')} "
-            f"AND r.version = n.version WHERE NOT r.is_retracted ORDER BY {quoted(list(contract.key), 'r')}"
+            f"newest AS (SELECT {key}, max(version) AS version FROM rows_in_scope WHERE version > 1 GROUP BY ALL), "
+            f"changed AS (SELECT r.* FROM rows_in_scope r JOIN newest n ON {same_key(contract, 'r', 'n')} "
+            "AND r.version = n.version), "
+            f"unchanged AS (SELECT r.* FROM rows_in_scope r ANTI JOIN newest n ON {same_key(contract, 'r', 'n')}) "
+            "SELECT * FROM (FROM changed UNION ALL FROM unchanged) WHERE NOT is_retracted "
+            f"ORDER BY {key}"
         )
-        return self._frame(contract, sql, parameters)
+        return self._frame(sql, parameters, columns or contract.schema)
 
     def history(
         self,
@@ -112,7 +129,8 @@ class Transaction:
         """Every appended row, sorted by key and version."""
         condition, parameters = self._rows_condition(contract, scope, as_of, run_id)
         order = quoted([*contract.key, "version"])
-        return self._frame(contract, f"SELECT * FROM {contract.name} WHERE {condition} ORDER BY {order}", parameters)
+        sql = f"SELECT * FROM {contract.name} WHERE {condition} ORDER BY {order}"
+        return self._frame(sql, parameters, contract.schema)
 
     def ever_spoke(self, contract: Contract, scope: Scope) -> bool:
         """Whether a log ever had a row in a scope."""
@@ -236,9 +254,8 @@ class Transaction:
             parameters.append(self.settled(as_of))
         return condition, parameters
 
-    def _frame(self, contract: Contract, sql: str, parameters: list[object]) -> pl.DataFrame:
-        columns = quoted(list(contract.schema))
-        return in_utc(self.connection.execute(f"SELECT {columns} FROM ({sql})", parameters).pl())
+    def _frame(self, sql: str, parameters: list[object], columns: Collection[str]) -> pl.DataFrame:
+        return in_utc(self.connection.execute(f"SELECT {quoted(list(columns))} FROM ({sql})", parameters).pl())
 
 
 class LogStore:

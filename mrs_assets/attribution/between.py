@@ -36,6 +36,8 @@ class Sold:
             lower: name of the lower bound.
             upper: name of the upper bound.
         """
+        if spans.is_empty():
+            return pl.DataFrame(schema=dict.fromkeys(SUMS, pl.Int64))
         numbered = spans.with_row_index("span")
         bounds = [
             numbered.select("span", *by, ts=pl.col(bound) - _MICRO)

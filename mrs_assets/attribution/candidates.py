@@ -29,7 +29,7 @@ class Considered:
     """What one retailer's reports are judged by.
 
     Attributes:
-        reports: bounded MRDL rows, with `row` and no_cluster: whether a usable cluster is wanting.
+        reports: bounded MRDL rows that are asked about, with `row` and no_cluster: whether a usable cluster is wanting.
         candidates: row, kind, candidate_id, cause, category, prior, starts_at, ends_at, FEATURES, COUNTS.
         unconfigured: inputs that nobody configured for this retailer.
     """
@@ -40,17 +40,25 @@ class Considered:
 
 
 def considered(name: str, reports: pl.DataFrame, inputs: Inputs) -> Considered:
-    """Every candidate of every report row of one retailer, from what is known at its tick."""
+    """Every candidate of one retailer's report rows of the asked stores, from what is known at their ticks.
+
+    Args:
+        name: the retailer.
+        reports: its MRDL rows of all stores.
+        inputs: everything else.
+    """
     retailer = inputs.settings.retailers[name]
     reports = facts.bounded(reports)
+    stores = inputs.scope.stores
+    asked = reports if stores is None else reports.filter(pl.col("store_id").is_in(stores))
     clusters = inputs["clustered"].filter((pl.col("retailer") == name) & pl.col("cluster_id").is_not_null())
     series = inputs["series"].filter(retailer=name)
-    known = facts.window_facts(reports, series).join(price_facts(reports, series), on="row")
-    observed = observed_candidates(reports, known, clusters)
-    dated = _dated(name, retailer, reports, series, inputs)
+    known = facts.window_facts(asked, series).join(price_facts(asked, series), on="row")
+    observed = observed_candidates(asked, known, clusters)
+    dated = _dated(name, retailer, reports, asked, series, inputs)
     seen = clusters.select("report_id", "tick", no_cluster=pl.lit(False)).unique(["report_id", "tick"])
     return Considered(
-        reports.join(seen, on=["report_id", "tick"], how="left", maintain_order="left").with_columns(
+        asked.join(seen, on=["report_id", "tick"], how="left", maintain_order="left").with_columns(
             pl.col("no_cluster").fill_null(value=True)
         ),
         _together(dated, observed),
@@ -58,7 +66,14 @@ def considered(name: str, reports: pl.DataFrame, inputs: Inputs) -> Considered:
     )
 
 
-def _dated(name: str, retailer: Retailer, reports: pl.DataFrame, series: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
+def _dated(
+    name: str,
+    retailer: Retailer,
+    reports: pl.DataFrame,
+    asked: pl.DataFrame,
+    series: pl.DataFrame,
+    inputs: Inputs,
+) -> pl.DataFrame:
     days = timedelta(days=facts.LOOK_BACK_DAYS + placebo.PLACEBO_DAYS)
     candidates = dated_candidates(
         Feeds(*(inputs[feed].filter(retailer=name) for feed in ("promotions", "campaigns", "contextual_events"))),
@@ -77,7 +92,7 @@ def _dated(name: str, retailer: Retailer, reports: pl.DataFrame, series: pl.Data
     stores = inputs["stores"].filter(retailer=name).select("store_id", "region", "latitude", "longitude")
     known = pl.concat([reports.select("store_id"), present.select("store_id")]).unique().sort("store_id")
     limits = store_limits(candidates, known.join(stores, on="store_id", how="left"))
-    found = pairs.dated_pairs(reports, candidates, limits, present, series, retailer.grain_length)
+    found = pairs.dated_pairs(reports, asked, candidates, limits, present, series, retailer.grain_length)
     told = candidates.select("candidate", "kind", "candidate_id", "cause", "category", "prior", "starts_at", "ends_at")
     return found.join(told, on="candidate").drop("candidate")
 

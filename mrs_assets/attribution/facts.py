@@ -49,7 +49,12 @@ def window_facts(reports: pl.DataFrame, series: pl.DataFrame) -> pl.DataFrame:
     direction), store_series (how many others there are); doubling (actual / expected over the window, from the report),
     store_doubled (share of the store's other series whose report at the tick also shows twice the expectation). NULL
     where nothing says.
+
+    Args:
+        reports: bounded MRDL rows, of a store either all on their days or none.
+        series: `sales_timeseries_data` rows of these stores; those of others do not matter.
     """
+    series = series.join(reports, on="store_id", how="semi")
     counted = _countable(series)
     own = [c for c in counted.columns if c not in (*SERIES, "ts")]
     of_store = {f"store_{name}": pl.col(name).sum() for name in ("ticks", "gaps", "some", "even")}

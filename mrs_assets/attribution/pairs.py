@@ -40,13 +40,14 @@ WINDOW = [*SERIES, "began_at"]
 
 def dated_pairs(
     reports: pl.DataFrame,
+    asked: pl.DataFrame,
     candidates: pl.DataFrame,
     limits: pl.DataFrame,
     present: pl.DataFrame,
     series: pl.DataFrame,
     grain: timedelta,
 ) -> pl.DataFrame:
-    """Dated candidates that could explain each bounded report row.
+    """Dated candidates that could explain each bounded report row that is asked about.
 
     A candidate is possible where it covers the series, is known at the tick (a planned one up to its lead ahead,
     any other once it has started), and an onset lies between its start less lead (and one grain, since an onset
@@ -55,6 +56,7 @@ def dated_pairs(
 
     Args:
         reports: bounded MRDL rows of one retailer.
+        asked: those of them that are asked about; the others tell what else moves.
         candidates: rows of `dated_candidates`.
         limits: rows of `store_limits`.
         present: store_id, sku, business_day of the series expected to trade; empty where nobody says.
@@ -74,7 +76,6 @@ def dated_pairs(
         .join(_times(near), on="candidate")
     )
     started, over = pl.col("starts_at") - pl.col("lead"), pl.col("ends_at") + pl.col("lag")
-    rarity = _rarity(pairs)
     sold = Sold(series)
     early = pl.lit(grain + EARLY)
     possible = pairs.filter((started - early <= pl.col("last_tick")) & (pl.col("began_at") < over)).drop("last_tick")
@@ -88,16 +89,21 @@ def dated_pairs(
         .then(pl.col("starts_at") <= pl.col("tick") + pl.col("lead"))
         .otherwise(pl.col("starts_at") < pl.col("tick"))
     )
-    rows = (
-        reports.select("row", *WINDOW, "until", "window_end", "tick", "direction", "business_day", *SALES)
-        .join(sharp_onsets(reports, sold), on=SPAN, how="left")
+    told = reports.join(possible, on=WINDOW, how="semi")
+    every = (
+        told.select("row", *WINDOW, "until", "window_end", "tick", "direction", "business_day", *SALES)
+        .join(sharp_onsets(told, sold), on=SPAN, how="left")
         .with_columns(pl.col("jumped_at").fill_null(pl.col("began_at")))
         .join(possible, on=WINDOW)
         .filter(in_box & known & (pl.col("starts_at") >= pl.col("tick") - pl.duration(days=LOOK_BACK_DAYS)))
-        .join(rarity, on=[*WINDOW, "kind"], how="left")
-        .join(lift(pairs, sold), on=[*WINDOW, "kind"], how="left")
     )
-    rows = rows.join(_reach(rows, reports, near, limits, present), on=["candidate", "tick", "direction"], how="left")
+    pairs = pairs.join(asked, on=WINDOW, how="semi")
+    rows = (
+        every.join(asked, on="row", how="semi")
+        .join(_rarity(pairs), on=[*WINDOW, "kind"], how="left")
+        .join(lift(pairs, sold), on=[*WINDOW, "kind"], how="left")
+        .join(_reach(every, reports, near, limits, present), on=["candidate", "tick", "direction"], how="left")
+    )
     answered = response(rows.select("candidate", "tick", *SERIES), near, limits, sold)
     rows = rows.join(answered, on=["candidate", "tick", *SERIES], how="left")
     compared = ("reach", "footprint", "others", "crowd", "breadth", "others_moving", "others_covered")

@@ -41,7 +41,7 @@ def price_facts(reports: pl.DataFrame, series: pl.DataFrame) -> pl.DataFrame:
         the step × how unusual it is × how far the other stores' prices of the product moved along). NULL where there
         are no prices.
     """
-    priced = _priced(series)
+    priced = _priced(series.join(reports, on="sku", how="semi"))
     items = priced.group_by("sku", "ts").agg(pl.col("sold", "earned").sum())
     window, before = ("began_at", "until"), ("before_at", "began_at")
     money = ["sold", "earned"]

@@ -37,9 +37,7 @@ def attribute(inputs: Inputs) -> Frames:
         pl.col("business_day").is_between(inputs.scope.first_day, inputs.scope.last_day)
     )
     rows = [_of_retailer(str(name), group, inputs) for (name,), group in sorted(reports.group_by("retailer"))]
-    answers = pl.concat(rows) if rows else ATTRIBUTED.empty()
-    asked = inputs.asked("detected").select("report_id", "tick")
-    return {ATTRIBUTED.name: answers.join(asked, on=["report_id", "tick"], how="semi", maintain_order="left")}
+    return {ATTRIBUTED.name: pl.concat(rows) if rows else ATTRIBUTED.empty()}
 
 
 def _of_retailer(name: str, reports: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:

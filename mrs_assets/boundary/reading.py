@@ -17,6 +17,8 @@ from mrs_resources.liveness import down_from, is_configured
 from mrs_resources.log_store import Transaction
 from mrs_resources.model_store import ModelStore, active_model
 
+SERIES = ("store_id", "sku")
+
 
 class WantFailed(Exception):
     """Reading a want failed; the transaction that tried is of no further use."""
@@ -51,15 +53,14 @@ class InputReader:
         Raises:
             WantFailed: a want could not be read; read again without it.
         """
-        asked = _asked(tx, stage, scope)
-        frames = {name: _live(tx, stage, i, asked) for name, i in stage.needs.items()}
+        frames = {name: _live(tx, stage, i, scope) for name, i in stage.needs.items()}
         models: dict[str, Model] = {}
         missing: set[str] = set()
         unconfigured: set[str] = set()
         for name, want in stage.wants.items():
             dropped = name in withheld or "drop" in asked_at(self.settings, f"{stage.name}.{name}")
             if want.log is not None:
-                rows = want.log.contract.empty(stored=True) if dropped else self._rows(tx, stage, name, want.log, scope)
+                rows = want.log.contract.empty() if dropped else self._wanted(tx, stage, name, want.log, scope)
                 frames[name] = rows
                 if dropped or down_from(tx, want.log.contract, self.settings, scope.retailer) <= scope.first_day:
                     missing.add(name)
@@ -83,10 +84,10 @@ class InputReader:
         lasts = [*(day - timedelta(days=1) for day in firsts[1:]), scope.last_day]
         return [replace(scope, first_day=first, last_day=last) for first, last in zip(firsts, lasts, strict=True)]
 
-    def _rows(self, tx: Transaction, stage: Stage, name: str, wanted: Input, scope: Scope) -> pl.DataFrame:
+    def _wanted(self, tx: Transaction, stage: Stage, name: str, wanted: Input, scope: Scope) -> pl.DataFrame:
         try:
             strike(self.settings, f"{stage.name}.{name}")
-            return tx.live(wanted.contract, replace(input_scope(wanted, scope), stores=None))
+            return _rows(tx, wanted, replace(input_scope(wanted, scope), stores=None))
         except Exception as error:
             raise WantFailed(name, error) from error
 
@@ -106,27 +107,24 @@ class InputReader:
         return Model(str(version["model_version_id"]), artefact)
 
 
-def _asked(tx: Transaction, stage: Stage, scope: Scope) -> Scope:
-    """The scope with the stores that are asked about, where rows of others matter on fewer days than their own."""
-    if scope.stores is not None or stage.answers is None or all(i.others_before is None for i in stage.needs.values()):
-        return scope
-    rows = tx.rows_per_store(stage.needs[stage.answers].contract, scope)
-    return replace(scope, stores=tuple(store for store, _ in rows))
-
-
 def _live(tx: Transaction, stage: Stage, wanted: Input, scope: Scope) -> pl.DataFrame:
-    """Rows of a need: of the stores that are computed; of others as far as the stage sees them and they can matter."""
+    """Rows of a need: of the series that are asked about; of others as far as the stage sees them and they matter."""
     own = input_scope(wanted, scope)
-    if scope.stores is None or stage.span == "store":
-        return tx.live(wanted.contract, own)
-    if wanted.others_before is None:
-        return tx.live(wanted.contract, replace(own, stores=None))
-    rows = tx.live(wanted.contract, own)
+    if stage.span == "store":
+        return _rows(tx, wanted, own)
+    if stage.answers is None or wanted.others_before is None:
+        return _rows(tx, wanted, replace(own, stores=None))
+    asked = tx.live(stage.needs[stage.answers].contract, scope, columns=SERIES).unique()
+    rows = _rows(tx, wanted, own, asked)
     if wanted.others_before == NO_OTHERS:
         return rows
-    others = input_scope(replace(wanted, days_before=wanted.others_before), replace(scope, stores=None))
-    beside = tx.live(wanted.contract, others).filter(~pl.col("store_id").is_in(scope.stores))
-    return pl.concat([rows, beside])
+    near = input_scope(replace(wanted, days_before=wanted.others_before), replace(scope, stores=None))
+    return pl.concat([rows, _rows(tx, wanted, near).join(asked, on=SERIES, how="anti")])
+
+
+def _rows(tx: Transaction, wanted: Input, scope: Scope, matching: pl.DataFrame | None = None) -> pl.DataFrame:
+    """What stages see of a log's rows: what their writer said, and not who wrote it when."""
+    return tx.live(wanted.contract, scope, columns=wanted.contract.body, matching=matching)
 
 
 def input_scope(wanted: Input, scope: Scope) -> Scope:

@@ -18,7 +18,7 @@ Frames = Mapping[str, pl.DataFrame]
 Span = Literal["store", "retailer", "everything"]
 
 NO_OTHERS = -1
-"""`others_before` of an input of which rows of other stores do not matter on any day."""
+"""`others_before` of an input of which rows of other series do not matter on any day."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Input:
         contract: the log.
         days_before, days_after: how far beyond the computed days the rows reach.
         past_only: only rows before the first computed day: a log's own past.
-        others_before: days before a row's own day on which rows of *other* stores can matter to it; None: as many as
-            of its own. For stages that see their whole retailer. Of a need, rows of others further off are not read.
+        others_before: days before a row's own day on which rows of *other* series can matter to it; None: as many as
+            of its own. For a stage that sees its whole retailer and answers. Rows of others further off are not read.
     """
 
     contract: Contract
@@ -72,7 +72,8 @@ class Inputs:
     Attributes:
         scope: the days (and the retailer and stores, where limited) to compute.
         settings: everything configured.
-        frames: input name → stored rows of the log; a missing want is a typed empty frame.
+        frames: input name → the log's live rows, in the columns that their writer supplied; a missing want is a typed
+            empty frame.
         models: model name → artefact; a missing one is not there.
         missing: wants that are configured and not there.
         unconfigured: wants that nobody configured.
