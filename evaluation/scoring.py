@@ -100,6 +100,8 @@ class Figure:
     high: float
 
     def __str__(self) -> str:
+        if np.isnan(self.value):
+            return "–"
         return f"{self.value:.3f} ({self.low:.3f}–{self.high:.3f})"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import typer
+from rich.markup import escape
 
 from mrs_assets.cli.alerts import alerts_app
 from mrs_assets.cli.clusters import clusters_app
@@ -42,8 +43,8 @@ def main() -> None:
     try:
         app()
     except UserMistake as mistake:
-        say(f"[red]{mistake}[/red]")
+        say(f"[red]{escape(str(mistake))}[/red]")
         sys.exit(2)
     except MrsError as error:
-        say(f"[red]{error}[/red]")
+        say(f"[red]{escape(str(error))}[/red]")
         sys.exit(1)

@@ -138,7 +138,7 @@ def fix(
         unfinished.unlink()
         raise UserMistake(f"The row would be refused again. {wrong}", remedy="Nothing was sent.")
     unfinished.replace(folder / made.file_name)
-    say(f"{made.file_name} waits in the inbox; `mrs tick` admits it and resolves the letter.")
+    say(f"{escape(made.file_name)} waits in the inbox; `mrs tick` admits it and resolves the letter.")
 
 
 @errors_app.command("dismiss")

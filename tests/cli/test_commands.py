@@ -216,6 +216,16 @@ def test_a_setting_that_is_not_known_is_named(tmp_path: Path, monkeypatch: pytes
     assert ended.value.code == 2
 
 
+def test_brackets_in_a_message_are_told_and_not_taken_for_colours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["mrs", "tick"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "Write one with a [retailers.<name>] section" in capsys.readouterr().err
+
+
 def test_reset_starts_every_view_clean_and_a_rebuild_brings_the_same_belief_back(ticked: Path) -> None:
     before = rows(ticked, "show", "reports")
     assert mrs(ticked, "reset", "--rebuild")[0] == 0
