@@ -11,7 +11,6 @@ from typing import Any
 import dagster as dg
 
 from mrs_assets import __version__
-from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.logs.slo import SLO, SLO_RESULTS
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.views import MINORITY_EVENTS, MINORITY_REPORTS
@@ -29,11 +28,7 @@ SEVERITIES = {"warn": dg.AssetCheckSeverity.WARN, "error": dg.AssetCheckSeverity
 
 def service_levels_asset(settings: Settings) -> dg.AssetsDefinition:
     """`slo_log` and `slo_results_log`, with a check per objective."""
-    after = [
-        dg.AssetDep(MINORITY_REPORTS.name),
-        dg.AssetDep(MINORITY_EVENTS.name),
-        dg.AssetDep(FINALISED.name, partition_mapping=dg.AllPartitionMapping()),
-    ]
+    after = [dg.AssetDep(MINORITY_REPORTS.name), dg.AssetDep(MINORITY_EVENTS.name)]
     ledger = log_spec(SLO, None, description="Counted in every run that ends a plan, and by the clock.", deps=after)
     results = log_spec(SLO_RESULTS, None, description="One check per objective.", deps=[dg.AssetDep(SLO.name)])
 
