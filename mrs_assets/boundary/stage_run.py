@@ -6,7 +6,7 @@ Knows the warehouse and the stages, not the orchestrator: `log_asset` wraps it f
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
@@ -14,6 +14,7 @@ from itertools import islice
 from mrs_assets.boundary.computing import Computed, Computer
 from mrs_assets.boundary.degrading import degrade
 from mrs_assets.boundary.dry_run import few_series, needs_by_series
+from mrs_assets.boundary.pieces import pieces
 from mrs_assets.boundary.reading import InputReader, WantFailed, input_scope
 from mrs_assets.contracts.errors import MrsError
 from mrs_assets.contracts.scope import Scope
@@ -25,9 +26,6 @@ from mrs_resources.kernel import Appended, Provenance
 from mrs_resources.log_store import LogStore, Transaction
 from mrs_resources.model_store import ModelStore
 from mrs_resources.retrying import with_retries
-
-ROWS_AT_ONCE = 4_000_000
-"""Rows of a stage's largest input that are computed at once; more are cut into groups of stores."""
 
 OPTIMISTIC_TRIES = 3
 
@@ -150,13 +148,9 @@ class StageRunner:
         ]
         return inside if scope.stores is None else [replace(part, stores=scope.stores) for part in inside]
 
-    def _pieces(self, stage: Stage, scope: Scope, reader: InputReader) -> Iterator[Scope]:
-        """Groups of stores small enough to compute at once × spans of days on which the same feeds are there."""
+    def _pieces(self, stage: Stage, scope: Scope, reader: InputReader) -> list[Scope]:
         with self._store.transaction() as tx:
-            spans = reader.spans(tx, stage, scope)
-            groups = _groups_of_stores(tx, stage, scope) if stage.span == "store" else [scope.stores]
-        for stores in groups:
-            yield from (replace(span, stores=stores) for span in spans)
+            return pieces(tx, stage, scope, reader)
 
     def _run_part(
         self, stage: Stage, scope: Scope, reader: InputReader, replay: Replay | None
@@ -256,28 +250,3 @@ def _add(done: StageRun, stage: Stage, appended: dict[str, Appended], computed: 
     done.first_unexpected = done.first_unexpected or computed.answers.first
     if stage.picture and done.picture is None and not computed.down:
         done.picture = stage.picture(computed.inputs, computed.answers.frames)
-
-
-def _groups_of_stores(tx: Transaction, stage: Stage, scope: Scope) -> list[tuple[str, ...] | None]:
-    """Groups of stores small enough to compute at once; None: all that the scope has."""
-    sizes = _rows_per_store(tx, stage, scope)
-    groups: list[tuple[str, ...]] = []
-    rows = 0
-    for store, size in sizes:
-        if groups and rows + size <= ROWS_AT_ONCE:
-            groups[-1] = (*groups[-1], store)
-            rows += size
-        else:
-            groups.append((store,))
-            rows = size
-    return [scope.stores] if len(groups) == 1 else list(groups)
-
-
-def _rows_per_store(tx: Transaction, stage: Stage, scope: Scope) -> Sequence[tuple[str, int]]:
-    """Stores that a stage reads or has written, with the rows of its largest input."""
-    sizes: dict[str, int] = {}
-    read = [(i.contract, input_scope(i, scope)) for i in stage.needs.values()]
-    for contract, where in [*read, *((written, scope) for written in stage.writes)]:
-        for store, rows in tx.rows_per_store(contract, where):
-            sizes[store] = max(rows, sizes.get(store, 0))
-    return sorted(sizes.items())

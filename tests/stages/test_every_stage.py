@@ -11,11 +11,14 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from mrs_assets.boundary import pieces
 from mrs_assets.boundary.reading import InputReader
+from mrs_assets.boundary.stage_run import StageRunner
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import ContextFeed
 from mrs_assets.contracts.stage import Frames, Inputs, Stage
 from mrs_assets.graph import STAGES
+from mrs_resources.isolation import WORKER
 from mrs_resources.kernel import Provenance
 from tests.conftest import SteppingClock
 from tests.histories import in_memory
@@ -144,3 +147,18 @@ def test_a_store_alone_is_told_what_it_is_told_among_all(stage: Stage, world: Wo
     for store in among_all["store_id"].unique():
         alone = content(stage, stage.compute(inputs_of(world, stage, (store,))))[log.name]
         assert_frame_equal(alone, among_all.filter(store_id=store))
+
+
+@pytest.mark.parametrize("stage", [s for s in STAGES if s.span != "everything"], ids=lambda s: s.name)
+def test_in_small_pieces_it_writes_what_it_wrote_at_once(
+    stage: Stage, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "ROWS_AT_ONCE", 1)
+    monkeypatch.setattr(pieces, "LEAST_DAYS", 2)
+    monkeypatch.setattr(WORKER, "run", lambda _limits, compute, *inputs: compute(*inputs))
+    runner = StageRunner(world.warehouse.store, world.warehouse.models, world.settings)
+    scope = Scope(REPORTS_FROM, FIRST_DAY + timedelta(days=DAYS - 1), "acme")
+    done = runner.run(stage, scope, Provenance("test", "1"))
+    assert len(done.parts) > 1
+    assert sum(each.offered for each in done.appended[stage.name]) > 0
+    assert [each.changed for each in done.appended[stage.name]] == [0] * len(done.parts)

@@ -1,0 +1,78 @@
+"""Cuts what a stage is to compute into pieces that are small enough to be held: by stores, or by days."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from mrs_assets.boundary.reading import InputReader, input_scope
+from mrs_assets.contracts.scope import Scope
+from mrs_assets.contracts.stage import NO_OTHERS, Stage
+from mrs_resources.log_store import Transaction
+
+ROWS_AT_ONCE = 4_000_000
+"""Input rows held at once by a stage; a wider scope is computed piece by piece."""
+
+LEAST_DAYS = 28
+"""Days below which a stage that sees its whole retailer is not cut: its look-back would be read too often."""
+
+
+def pieces(tx: Transaction, stage: Stage, scope: Scope, reader: InputReader) -> list[Scope]:
+    """Pieces of a scope, on all days of each of which the same feeds are there.
+
+    A stage that sees its own store is cut by stores, one that sees its retailer by days, one that sees everything not.
+    """
+    spans = reader.spans(tx, stage, scope)
+    if stage.span == "store":
+        return [replace(span, stores=stores) for stores in _groups_of_stores(tx, stage, scope) for span in spans]
+    if stage.span == "retailer":
+        return [piece for span in spans for piece in _cut(span, _days_at_once(tx, stage, span))]
+    return spans
+
+
+def _groups_of_stores(tx: Transaction, stage: Stage, scope: Scope) -> list[tuple[str, ...] | None]:
+    """Groups of stores small enough to compute at once; None: all that the scope has."""
+    sizes = _rows_per_store(tx, stage, scope)
+    groups: list[tuple[str, ...]] = []
+    rows = 0
+    for store, size in sizes:
+        if groups and rows + size <= ROWS_AT_ONCE:
+            groups[-1] = (*groups[-1], store)
+            rows += size
+        else:
+            groups.append((store,))
+            rows = size
+    return [scope.stores] if len(groups) == 1 else list(groups)
+
+
+def _rows_per_store(tx: Transaction, stage: Stage, scope: Scope) -> Sequence[tuple[str, int]]:
+    """Stores that a stage reads or has written, with the rows of its largest input."""
+    sizes: dict[str, int] = {}
+    read = [(i.contract, input_scope(i, scope)) for i in stage.needs.values()]
+    for contract, where in [*read, *((written, scope) for written in stage.writes)]:
+        for store, rows in tx.rows_per_store(contract, where):
+            sizes[store] = max(rows, sizes.get(store, 0))
+    return sorted(sizes.items())
+
+
+def _days_at_once(tx: Transaction, stage: Stage, scope: Scope) -> int:
+    """Days whose rows of the largest input, look-back included, are few enough; LEAST_DAYS or more."""
+    days = len(scope.days)
+    if days <= LEAST_DAYS:
+        return days
+    most = days
+    for wanted in stage.reads:
+        stored = sum(rows for _, rows in tx.rows_per_store(wanted.contract, replace(scope, stores=None)))
+        if stored and wanted.others_before != NO_OTHERS:
+            before = wanted.days_before if wanted.others_before is None else wanted.others_before
+            most = min(most, ROWS_AT_ONCE * days // stored - before)
+    return max(most, LEAST_DAYS)
+
+
+def _cut(scope: Scope, days: int) -> Iterator[Scope]:
+    first = scope.first_day
+    while first <= scope.last_day:
+        last = min(first + timedelta(days=days - 1), scope.last_day)
+        yield replace(scope, first_day=first, last_day=last)
+        first = last + timedelta(days=1)
