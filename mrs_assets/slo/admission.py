@@ -64,13 +64,13 @@ def dead_lettered_days(facts: Facts, limit: float) -> pl.DataFrame:
 
 def rejected_files(facts: Facts) -> list[Measured]:
     """Per retailer the files that were rejected whole and that nobody has resolved."""
-    accounts = facts["levels"].filter(log=ARRIVALS.name)
-    return [_rejected(retailer, accounts.filter(retailer=retailer)) for retailer in facts.retailers]
+    return [_rejected(retailer, facts) for retailer in facts.retailers]
 
 
-def _rejected(retailer: str, accounts: pl.DataFrame) -> Measured:
-    if accounts.is_empty():
+def _rejected(retailer: str, facts: Facts) -> Measured:
+    if facts["files"].filter(retailer=retailer).is_empty():
         return Measured(retailer, None)
+    accounts = facts["levels"].filter(log=ARRIVALS.name, retailer=retailer)
     waits = accounts.filter(pl.col("rows_dead_lettered") > 0).sort("business_day", descending=True)
     told = waits.select("retailer", received=pl.col("business_day"), files="rows_dead_lettered")
     return Measured(retailer, float(accounts["rows_dead_lettered"].sum()), _rows(told))

@@ -148,6 +148,8 @@ def test_a_file_that_nothing_was_used_of_is_told_until_somebody_saw_it(known: Wo
     with world.warehouse.store.transaction() as tx:
         dismiss(tx, letters(tx, logs=[ARRIVALS]), "ada", "Not ours.", WRITER)
     assert checks(world)["every_file_is_used"].passed
+    time_passes(world, days=100)
+    assert value_of(checks(world)["every_file_is_used"]) == 0, "silence does not make it unknown"
     assert states(world, "every_file_is_used") == ["met", "breached", "met"]
 
 
