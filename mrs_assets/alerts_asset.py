@@ -6,6 +6,9 @@ from typing import Any
 import dagster as dg
 
 from mrs_assets import __version__
+from mrs_assets.alert_watch.books import history
+from mrs_assets.alert_watch.raising import raise_alerts
+from mrs_assets.alert_watch.warehouse import look_at_warehouse
 from mrs_assets.alerting.note import open_alerts
 from mrs_assets.contracts.logs.alerts import ALERTS
 from mrs_assets.contracts.logs.slo import SLO_RESULTS
@@ -13,9 +16,6 @@ from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.views import MINORITY_EVENTS, MINORITY_REPORTS
 from mrs_assets.graph import CLOSING, STAGES
 from mrs_assets.log_asset import log_spec
-from mrs_assets.watch.books import history
-from mrs_assets.watch.raising import raise_alerts
-from mrs_assets.watch.warehouse import look_at_warehouse
 from mrs_resources.kernel import Provenance
 from mrs_resources.warehouse import Warehouse
 

@@ -16,10 +16,10 @@ from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.views import MINORITY_EVENTS, MINORITY_REPORTS
 from mrs_assets.log_asset import log_spec, summary
 from mrs_assets.planning.run_tags import PLAN_TAG
-from mrs_assets.service_levels.run import Looked, look
 from mrs_assets.slo.judging import Judged
 from mrs_assets.slo.measured import SHOWN
 from mrs_assets.slo.objectives import OBJECTIVES, Objective
+from mrs_assets.slo_watch.run import Looked, look
 from mrs_resources.kernel import Appended, Provenance
 from mrs_resources.warehouse import Warehouse
 

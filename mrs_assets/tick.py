@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import dagster as dg
 
+from mrs_assets.alert_watch.look import look_after_alerts
 from mrs_assets.contracts.feeds import FEED_LOGS
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.graph import CLOSING, LOOKED_AT, PUBLISHED, STAGES, feed_logs
@@ -16,7 +17,6 @@ from mrs_assets.planning.intake import AdmissionRequest, admission_requests, ann
 from mrs_assets.planning.plan import Plan
 from mrs_assets.planning.recovery import recovery
 from mrs_assets.planning.run_tags import admission_tags
-from mrs_assets.watch.look import look_after_alerts
 from mrs_resources.warehouse import Warehouse
 
 Told = Callable[[str], None]

@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable
 
 import dagster as dg
 
+from mrs_assets.alert_watch.look import look_after_alerts
 from mrs_assets.contracts.settings import Settings
-from mrs_assets.watch.look import look_after_alerts
 from mrs_resources.warehouse import Warehouse
 
 SECONDS_BETWEEN_LOOKS = 30

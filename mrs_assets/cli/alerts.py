@@ -14,6 +14,8 @@ import typer
 from rich.markup import escape
 
 from mrs_assets import __version__
+from mrs_assets.alert_watch.books import append, open_books, silences
+from mrs_assets.alert_watch.delivering import try_channel
 from mrs_assets.alerting.note import Note, open_alerts
 from mrs_assets.alerting.outbox import Attempt, Silence, channels_of
 from mrs_assets.cli.look import instant
@@ -21,8 +23,6 @@ from mrs_assets.cli.output import Format, print_rows, say
 from mrs_assets.cli.session import open_settings
 from mrs_assets.contracts.errors import SettingsMistake, UnknownName, UserMistake
 from mrs_assets.contracts.logs.alerts import SILENCES
-from mrs_assets.watch.books import append, open_books, silences
-from mrs_assets.watch.delivering import try_channel
 from mrs_resources.kernel import Provenance
 from mrs_resources.log_store import SYSTEM_RUN
 from mrs_resources.notifier import Notifier

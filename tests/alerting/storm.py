@@ -18,12 +18,12 @@ from pathlib import Path
 
 import polars as pl
 
+from mrs_assets.alert_watch.delivering import DELIVERING, deliver
+from mrs_assets.alert_watch.raising import raise_alerts
 from mrs_assets.alerting.rules.missing_inputs import BREAKER_STATES, DEGRADED_ROWS, missing_inputs
 from mrs_assets.contracts.alerting import Channel
 from mrs_assets.contracts.logs.alerts import ALERTS
 from mrs_assets.contracts.settings import Settings
-from mrs_assets.watch.delivering import DELIVERING, deliver
-from mrs_assets.watch.raising import raise_alerts
 from mrs_resources.backend import FileBackend
 from mrs_resources.log_store import LogStore, Transaction
 from mrs_resources.notifier import Notifier, Outgoing

@@ -12,15 +12,15 @@ from typing import Any
 import polars as pl
 import pytest
 
+from mrs_assets.alert_watch.books import append, history
+from mrs_assets.alert_watch.delivering import DELIVERING, deliver
+from mrs_assets.alert_watch.raising import raise_alerts
 from mrs_assets.alerting.condition import Condition, together
 from mrs_assets.alerting.note import Note, open_alerts
 from mrs_assets.alerting.rules.missing_inputs import BREAKER_STATES, DEGRADED_ROWS, missing_inputs
 from mrs_assets.alerting.rules.service_levels import service_levels
 from mrs_assets.contracts.logs.alerts import ALERTS, DELIVERIES, SILENCES
 from mrs_assets.contracts.settings import Settings
-from mrs_assets.watch.books import append, history
-from mrs_assets.watch.delivering import DELIVERING, deliver
-from mrs_assets.watch.raising import raise_alerts
 from mrs_resources.log_store import SYSTEM_RUN
 from mrs_resources.notifier import Notifier
 from mrs_resources.warehouse import Warehouse

@@ -11,6 +11,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from mrs_assets.alert_watch.books import history
 from mrs_assets.alerting.note import Note, open_alerts
 from mrs_assets.contracts.alerting import Alerting
 from mrs_assets.contracts.logs.alerts import ALERTS, DELIVERIES
@@ -18,7 +19,6 @@ from mrs_assets.contracts.logs.detected import DETECTED
 from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.tick import Ticker
-from mrs_assets.watch.books import history
 from mrs_resources.log_store import SYSTEM_RUN
 from tests.stories.test_a_retailer_resends import WEEKEND, resent, twice
 from tests.world import FIRST_DAY, REPORTS_FROM, World, daily_sales, settings_for

@@ -10,6 +10,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from mrs_assets.alert_watch.orchestrator import look_at_orchestrator
 from mrs_assets.alerting.condition import Condition
 from mrs_assets.alerting.rules.orchestration import CHECKS, RUNS, TICKS, orchestration
 from mrs_assets.alerting.rules.service_levels import EXPLAINED_BY
@@ -17,7 +18,6 @@ from mrs_assets.contracts.alerting import Alerting
 from mrs_assets.definitions import build_definitions
 from mrs_assets.planning.run_tags import PLAN_TAG, RETAILER_TAG
 from mrs_assets.slo.objectives import OBJECTIVES
-from mrs_assets.watch.orchestrator import look_at_orchestrator
 from mrs_resources.heartbeat import worries
 from mrs_resources.warehouse import Warehouse
 from tests.world import settings_for

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import polars as pl
 
+from mrs_assets.alert_watch.books import history
 from mrs_assets.alerting.note import open_alerts
 from mrs_assets.contracts.logs.alerts import ALERTS, DELIVERIES
-from mrs_assets.watch.books import history
 from mrs_resources.log_store import SYSTEM_RUN, LogStore
 from tests.alerting.receivers import webhook
 from tests.alerting.storm import FLAPS

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from mrs_assets.alert_watch.delivering import DELIVERING
+from mrs_assets.alert_watch.raising import raise_alerts
 from mrs_assets.contracts.errors import UserMistake
 from mrs_assets.contracts.settings import load_settings
-from mrs_assets.watch.delivering import DELIVERING
-from mrs_assets.watch.raising import raise_alerts
 from mrs_resources.warehouse import Warehouse
 from tests.alerting.faults import condition, look
 from tests.alerting.receivers import webhook

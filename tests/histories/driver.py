@@ -25,7 +25,7 @@ from mrs_assets.planning.felt import Replay
 from mrs_assets.planning.ledger import finish, replay_of
 from mrs_assets.planning.run_tags import PLAN_TAG
 from mrs_assets.planning.supersession import unmark
-from mrs_assets.service_levels.run import look
+from mrs_assets.slo_watch.run import look
 from mrs_assets.tick import Ticker, TickResult, Told
 from mrs_resources.hydrator import Hydrator
 from mrs_resources.isolation import WORKER

@@ -15,11 +15,11 @@ from mrs_assets.contracts.logs.slo import SLO, SLO_RESULTS
 from mrs_assets.contracts.logs.unified_sales import UNIFIED_SALES
 from mrs_assets.contracts.resilience import Fault
 from mrs_assets.definitions import build_definitions
-from mrs_assets.service_levels.facts import read_facts
-from mrs_assets.service_levels.run import look
 from mrs_assets.slo.facts import Facts
 from mrs_assets.slo.judging import judge
 from mrs_assets.slo.objectives import OBJECTIVES
+from mrs_assets.slo_watch.facts import read_facts
+from mrs_assets.slo_watch.run import look
 from mrs_resources.reader import SnapshotReader
 from tests.slo.levels import (
     DAYS,

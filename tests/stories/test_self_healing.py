@@ -25,8 +25,8 @@ from mrs_assets.contracts.settings import ContextFeed, Settings
 from mrs_assets.graph import CLOSING, STAGES
 from mrs_assets.planning.recovery import Recovery, recovery
 from mrs_assets.planning.run_tags import PLAN_TAG
-from mrs_assets.service_levels.facts import read_facts
 from mrs_assets.slo.answers import left_degraded
+from mrs_assets.slo_watch.facts import read_facts
 from tests.conftest import SteppingClock
 from tests.stories.test_one_anomaly import spike
 from tests.world import FIRST_DAY, REPORTS_FROM, DirectWorld, World, daily_sales, settings_for

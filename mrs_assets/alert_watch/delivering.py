@@ -13,14 +13,14 @@ from datetime import datetime
 import polars as pl
 
 from mrs_assets import __version__
+from mrs_assets.alert_watch.books import append, open_books
+from mrs_assets.alert_watch.raising import raise_alerts
 from mrs_assets.alerting.condition import Condition
 from mrs_assets.alerting.note import opening
 from mrs_assets.alerting.outbox import Message, channels_of, delivery_id, due, message_id, undelivered
 from mrs_assets.alerting.wording import text, title
 from mrs_assets.contracts.logs.alerts import DELIVERIES
 from mrs_assets.contracts.settings import Settings
-from mrs_assets.watch.books import append, open_books
-from mrs_assets.watch.raising import raise_alerts
 from mrs_resources.kernel import Provenance
 from mrs_resources.log_store import Transaction
 from mrs_resources.notifier import Notifier, Outgoing

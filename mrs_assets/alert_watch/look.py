@@ -8,11 +8,11 @@ from collections.abc import Callable, Collection, Iterable
 import dagster as dg
 
 from mrs_assets import __version__
+from mrs_assets.alert_watch.books import open_books
+from mrs_assets.alert_watch.delivering import deliver
+from mrs_assets.alert_watch.orchestrator import look_at_orchestrator
+from mrs_assets.alert_watch.raising import raise_alerts
 from mrs_assets.contracts.settings import Settings
-from mrs_assets.watch.books import open_books
-from mrs_assets.watch.delivering import deliver
-from mrs_assets.watch.orchestrator import look_at_orchestrator
-from mrs_assets.watch.raising import raise_alerts
 from mrs_resources.heartbeat import beat
 from mrs_resources.kernel import Provenance
 from mrs_resources.notifier import Notifier

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from mrs_assets.contracts.logs.slo import SLO_RESULTS
 from mrs_assets.contracts.settings import Settings
-from mrs_assets.service_levels.facts import read_facts
-from mrs_assets.service_levels.ledger import keep_ledger
 from mrs_assets.slo.facts import Facts
 from mrs_assets.slo.judging import Judged, judge, news_in, result_rows
+from mrs_assets.slo_watch.facts import read_facts
+from mrs_assets.slo_watch.ledger import keep_ledger
 from mrs_resources.kernel import Appended, Provenance
 from mrs_resources.log_store import EVER, Transaction
 

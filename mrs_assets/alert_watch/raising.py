@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
+from mrs_assets.alert_watch.books import history, keep
 from mrs_assets.alerting.condition import Look
 from mrs_assets.alerting.fold import changes
 from mrs_assets.alerting.note import Note, open_alerts
 from mrs_assets.contracts.settings import Settings
-from mrs_assets.watch.books import history, keep
 from mrs_resources.kernel import Provenance
 from mrs_resources.log_store import Transaction
 
