@@ -81,6 +81,8 @@ def _dated(
         inputs.scope.first_day - days,
         inputs.scope.last_day + timedelta(days=kinds.LONGEST_LEAD_DAYS + 1),
     )
+    if candidates.is_empty():  # nothing to compare with any series
+        reports, asked, series = reports.clear(), asked.clear(), series.clear()
     present = (
         series.filter(
             ~pl.col("coverage").is_in(["closed", "not_expected"])
