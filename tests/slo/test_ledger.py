@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -200,14 +200,23 @@ def test_the_schedule_judges_publishes_and_never_queues_behind_itself(known: Wor
     definitions = build_definitions(world.settings, world.warehouse)
     schedule = definitions.resolve_schedule_def("service_levels")
     assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+    job = definitions.resolve_job_def("service_levels")
     with dg.DagsterInstance.local_temp() as instance:
-        asked = schedule.evaluate_tick(dg.build_schedule_context(instance))
-        assert len(asked.run_requests or []) == 1
-        ran = definitions.resolve_job_def("service_levels").execute_in_process(instance=instance)
+
+        def asked_in(days: int) -> list[dg.RunRequest]:
+            at = datetime.now(UTC) + timedelta(days=days)  # runs are stamped by the instance's clock
+            return schedule.evaluate_tick(dg.build_schedule_context(instance, at)).run_requests or []
+
+        assert len(asked_in(0)) == 1
+        ran = job.execute_in_process(instance=instance)
         assert ran.success
-        instance.create_run_for_job(definitions.resolve_job_def("service_levels"), status=dg.DagsterRunStatus.STARTED)
-        again = schedule.evaluate_tick(dg.build_schedule_context(instance))
-        assert again.run_requests == []
+        assert len(asked_in(6)) == 1
+        assert instance.get_runs_count() == 1
+        assert len(asked_in(8)) == 1
+        assert instance.get_runs_count() == 0, "old looks do not fill the instance up"
+        instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+        assert asked_in(8) == []
+        assert instance.get_runs_count() == 1
     shown = SnapshotReader(world.home, ()).show(SLO_RESULTS.name, live=True)
     assert shown.filter(objective="sales_arrive_on_time")["state"].to_list() == ["breached"]
 
