@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from mrs_assets.contracts.alerting import Alerting
 from mrs_assets.contracts.errors import SettingsMistake
 from mrs_assets.contracts.feeds import CONTEXT_FEEDS, FEED_DECLARATIONS
+from mrs_assets.contracts.recall import Recall
 from mrs_assets.contracts.resilience import Breakers, Drift, Environment, Fault, Isolation, Recovery, Replays, Retries
 from mrs_assets.contracts.section import Section
 from mrs_assets.contracts.service_levels import ServiceLevels
@@ -199,6 +200,7 @@ class Settings(Section):
     alerts: Alerting = Alerting()
     slo: ServiceLevels = ServiceLevels()
     drift: Drift = Drift()
+    recall: Recall = Recall()
     faults: tuple[Fault, ...] = ()
 
     @model_validator(mode="after")

@@ -8,7 +8,8 @@ Two sources speak on a condition that is worth a reason:
 
 * *finalised* supplies a machine's fields only for a report that detection has withdrawn: then it holds the last
   known values. Otherwise it would shadow newer rows of the logs that it was itself made from.
-* *rereview* speaks until the original stage has newer evidence: its tick is not behind the stage's.
+* *rereview* speaks while what it looked at still stands: it is of detection's newest tick, and neither detection nor
+  the original stage has written anything of that tick since.
 """
 
 from __future__ import annotations
@@ -59,8 +60,19 @@ class Source:
     columns: Mapping[str, str] = field(default_factory=dict)
 
 
-RECLUSTERED_IS_NEWEST = "(rc.cluster_name IS NOT NULL AND (c.report_id IS NULL OR rc.tick >= c.tick))"
-REATTRIBUTED_IS_NEWEST = "(rp.proposed_cause IS NOT NULL AND (p.report_id IS NULL OR rp.tick >= p.tick))"
+
+
+def _still_stands(review: str, original: str) -> str:
+    """That nothing which a re-review looked at was written anew since; silent where detection withdrew the report."""
+    return (
+        f"({review}.tick = d.tick AND {review}.written_at > d.written_at "
+        f"AND ({original}.report_id IS NULL OR ({review}.tick >= {original}.tick "
+        f"AND {review}.written_at > {original}.written_at)))"
+    )
+
+
+RECLUSTERED_IS_NEWEST = f"(rc.cluster_name IS NOT NULL AND {_still_stands('rc', 'c')})"
+REATTRIBUTED_IS_NEWEST = f"(rp.proposed_cause IS NOT NULL AND {_still_stands('rp', 'p')})"
 _WITHDRAWN = "(d.report_id IS NULL AND f.report_id IS NOT NULL)"
 _LAST_KNOWN = Source("finalised", F, _WITHDRAWN)
 _DETECTED = Source("detected", D, "d.report_id IS NOT NULL")

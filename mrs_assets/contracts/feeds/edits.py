@@ -1,7 +1,15 @@
 """The edits feed, optional: analysts' actions on reports and events, as `mrs edit` writes them."""
 
 from mrs_assets.contracts.feed import AdmissionRule, FeedColumn, FeedContract, Target
-from mrs_assets.contracts.logs.edits import ACTIONS, ROLES, USER_EDITS, USER_EVENT_EDITS
+from mrs_assets.contracts.logs.edits import (
+    ACTIONS,
+    LEAST_NOTES,
+    PATHS,
+    REOPEN_REASONS,
+    ROLES,
+    USER_EDITS,
+    USER_EVENT_EDITS,
+)
 
 EDITS_FEED = FeedContract(
     name="edits",
@@ -19,6 +27,8 @@ EDITS_FEED = FeedContract(
         FeedColumn("based_on_written_at", "instant"),
         FeedColumn("acted_at", "instant", required=True, filled=True),
         FeedColumn("undoes", "uuid"),
+        FeedColumn("reopen_reason", "choice", choices=REOPEN_REASONS),
+        FeedColumn("path", "choice", choices=PATHS),
     ),
     targets=(Target(USER_EDITS, only_with="report_id"), Target(USER_EVENT_EDITS, only_with="report_group_id")),
     day_of="acted_at",
@@ -37,5 +47,16 @@ EDITS_FEED = FeedContract(
         ),
         AdmissionRule("no_field", "action = 'edit' AND field IS NULL", "An `edit` must name the field that it sets."),
         AdmissionRule("nothing_undone", "action = 'undo' AND undoes IS NULL", "An `undo` must name what it undoes."),
+        AdmissionRule(
+            "too_few_notes",
+            f"reopen_reason IS NOT NULL AND (reason IS NULL OR length(trim(reason)) < {LEAST_NOTES})",
+            f"A recall by protocol is explained in `reason` with at least {LEAST_NOTES} characters.",
+        ),
+        AdmissionRule(
+            "recall_without_protocol",
+            "(reopen_reason IS NULL) <> (path IS NULL) "
+            "OR (reopen_reason IS NOT NULL AND action NOT IN ('reopen', 'request_review'))",
+            "A recall is a `reopen` or a `request_review` with both a reopen_reason and a path.",
+        ),
     ),
 )

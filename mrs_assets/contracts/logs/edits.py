@@ -5,6 +5,10 @@ from mrs_assets.contracts.contract import Contract, Rows
 
 ACTIONS = ("approve", "reject", "edit", "add_evidence", "request_review", "defer", "reopen", "clear", "undo")
 ROLES = ("analyst", "manager", "system")
+REOPEN_REASONS = ("new_evidence", "attribution_error", "regulatory_request")
+PATHS = ("manual", "reprocess")
+LEAST_NOTES = 50
+"""Characters of notes that a reopening by protocol is explained with, at least."""
 
 
 class Edit(Rows):
@@ -21,6 +25,12 @@ class Edit(Rows):
     based_on_written_at: Instant = optional(description="`written_at` of the belief that the actor looked at. UTC.")
     acted_at: Instant = required(description="When the actor acted. UTC.")
     undoes: str = optional(description="The annotation that an `undo` takes back.")
+    reopen_reason: str = optional(
+        isin=list(REOPEN_REASONS), description=f"By protocol, why it is looked at again: {', '.join(REOPEN_REASONS)}."
+    )
+    path: str = optional(
+        isin=list(PATHS), description="`reprocess`: the machine looks again; `manual`: a person does; NULL: not said."
+    )
 
 
 class ReportEdit(Edit):
