@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 
+import polars as pl
+
 from mrs_assets.boundary.computing import Computed, Computer
 from mrs_assets.boundary.degrading import degrade
 from mrs_assets.boundary.dry_run import few_series, needs_by_series
@@ -19,7 +21,7 @@ from mrs_assets.boundary.reading import InputReader, WantFailed, input_scope
 from mrs_assets.contracts.errors import MrsError
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
-from mrs_assets.contracts.stage import Inputs, Stage
+from mrs_assets.contracts.stage import Frames, Inputs, Stage
 from mrs_assets.planning.felt import Replay, note_part, remaining
 from mrs_resources.breaker import Breaker, approach, breaker, note_failure, note_success, stage_breaker
 from mrs_resources.kernel import Appended, Provenance
@@ -111,6 +113,33 @@ class StageRunner:
                 done.dry_run = self._how_little(stage, part, computed)
         done.seconds = time.perf_counter() - began
         return done
+
+    def answer(
+        self, stage: Stage, asked: Scope, provenance: Provenance, laid_over: Frames | None = None
+    ) -> tuple[pl.DataFrame, bool]:
+        """What a stage says of a scope now, through the same boundary; nothing is written but to the models' breakers.
+
+        Args:
+            stage: the stage; of the logs that it writes, the first.
+            asked: the scope.
+            provenance: who asks.
+            laid_over: input name → rows that stand in for the log's own of the same keys.
+
+        Returns:
+            Rows in the columns of the log's body, degraded where something was missing; whether they are all its own:
+            False where a part fell back.
+        """
+        reader, log = InputReader(self._models, self._settings, provenance), stage.writes[0]
+        scope = self._own_scope(stage, asked)
+        frames, whole = [log.empty()], True
+        for part in self._pieces(stage, scope, reader) if scope else ():
+            inputs, _, known = self._read(stage, part, reader)
+            computed = self._compute(stage, _with_laid_over(stage, inputs, laid_over or {}), known)
+            reasons = {stage.wants[name].reason for name in computed.inputs.missing}
+            reasons |= {stage.down} if computed.down else set()
+            frames.append(degrade(log, computed.answers.frames[log.name], sorted(reasons)))
+            whole = whole and not computed.down
+        return pl.concat(frames), whole
 
     def _own_scope(self, stage: Stage, asked: Scope) -> Scope | None:
         """The scope that a stage answers for: as wide as its span, never before reports begin."""
@@ -237,6 +266,16 @@ class StageRunner:
         with self._store.transaction() as tx:
             stored = max(sum(rows for _, rows in tx.rows_per_store(i.contract, where)) for i, where in everywhere)
         return f"{read:,} of {stored:,} rows; nothing was kept"
+
+
+def _with_laid_over(stage: Stage, inputs: Inputs, laid_over: Frames) -> Inputs:
+    frames = dict(inputs.frames)
+    for name, rows in laid_over.items():
+        log = stage.wants[name].log
+        assert log is not None
+        kept = frames[name].join(rows, on=log.contract.key, how="anti")
+        frames[name] = pl.concat([kept, rows.select(kept.columns).cast(dict(kept.schema))])
+    return replace(inputs, frames=frames)
 
 
 def _add(done: StageRun, stage: Stage, appended: dict[str, Appended], computed: Computed) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -49,24 +49,47 @@ def finalise_scope(
         What the append to `minority_reports_finalised_log` did.
     """
     tx.ensure(*sql.READS)
-    edited = EDITS_DOWN not in missing
     ids = _touched(tx, scope, since, edited=look_for_edits)
     if not ids:
         return tx.append(FINALISED, FINALISED.empty(), ANYWHERE, provenance)
+    appended, frame = _consolidated(tx, ids, settings, provenance, missing)
+    close_reports(tx, frame, ANYWHERE, provenance)
+    close_events(tx, scope, since, ANYWHERE, provenance)
+    return appended
+
+
+def finalise_reports(
+    tx: Warehouse[Provenance_contra, Appended_co], ids: Sequence[str], settings: Settings, provenance: Provenance_contra
+) -> Appended_co:
+    """Consolidate the given reports, which are detected; whatever else changed is left to its own run.
+
+    Returns:
+        What the append to `minority_reports_finalised_log` did.
+    """
+    tx.ensure(*sql.READS)
+    return _consolidated(tx, sorted(ids), settings, provenance, frozenset())[0]
+
+
+def _consolidated(
+    tx: Warehouse[Provenance_contra, Appended_co],
+    ids: list[str],
+    settings: Settings,
+    provenance: Provenance_contra,
+    missing: frozenset[str],
+) -> tuple[Appended_co, pl.DataFrame]:
+    edited = EDITS_DOWN not in missing
     folded = _folded(tx, ids)
     about_events = _event_edits(tx) if edited else USER_EVENT_EDITS.empty(stored=True)
     about_reports = _report_edits(tx, ids) if edited else USER_EDITS.empty(stored=True)
     beliefs = read_beliefs(tx, about_reports)
-    frame = finalise(folded, about_reports, about_events, settings, missing, beliefs)
+    reviewed = _reviewed(tx, ids) if about_reports.height else None
+    frame = finalise(folded, about_reports, about_events, settings, missing, beliefs, reviewed)
     if edited and settings.auto_approval.enabled:
         approvals = auto_approvals(frame, settings, _spoken_for(tx, ids))
         if approvals.height:
             tx.append(USER_EDITS, approvals, ANYWHERE, provenance)
-            frame = finalise(folded, _report_edits(tx, ids), about_events, settings, missing, beliefs)
-    appended = tx.append(FINALISED, _numbered(tx, frame, ids), ANYWHERE, provenance)
-    close_reports(tx, frame, ANYWHERE, provenance)
-    close_events(tx, scope, since, ANYWHERE, provenance)
-    return appended
+            frame = finalise(folded, _report_edits(tx, ids), about_events, settings, missing, beliefs, reviewed)
+    return tx.append(FINALISED, _numbered(tx, frame, ids), ANYWHERE, provenance), frame
 
 
 def _touched(tx: Warehouse[Any, Any], scope: Scope, since: datetime | None, *, edited: bool) -> list[str]:
@@ -100,6 +123,10 @@ def _folded(tx: Warehouse[Any, Any], ids: list[str]) -> pl.DataFrame:
         return live.with_columns(withdrawn=pl.lit(False))
     last_known = tx.query(sql.MACHINE_LAST_KNOWN, parameters | {"report_ids": gone})
     return pl.concat([live.with_columns(withdrawn=pl.lit(False)), last_known.with_columns(withdrawn=pl.lit(True))])
+
+
+def _reviewed(tx: Warehouse[Any, Any], ids: list[str]) -> pl.DataFrame:
+    return tx.query(sql.REVIEWED, {"run_id": tx.run_id, "as_of": None, "report_ids": ids})
 
 
 def _report_edits(tx: Warehouse[Any, Any], ids: list[str]) -> pl.DataFrame:

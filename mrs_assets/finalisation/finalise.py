@@ -46,6 +46,7 @@ def finalise(
     settings: Settings,
     missing: frozenset[str] = frozenset(),
     beliefs: Mapping[tuple[str, str], Belief] | None = None,
+    reviewed: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Consolidate reports.
 
@@ -58,11 +59,13 @@ def finalise(
         settings: time zones of the retailers.
         missing: reasons known to the caller, such as `MEEL_down` or `edits_down`.
         beliefs: (annotation, report meant now) → what the annotation's author looked at.
+        reviewed: the reports' rows with what re-reviews concluded laid over; words of people are compared with them,
+            and nothing else of the record rests on them. The same as `folded` where absent.
 
     Returns:
         One row per report in the columns of FINALISED, without `refresh_seq`, sorted by `report_id`.
     """
-    said = _what_was_said(folded, report_edits, event_edits, beliefs or {})
+    said = _what_was_said(folded, report_edits, event_edits, beliefs or {}, reviewed)
     rows = folded.drop([name for name in said.columns if name != "report_id"], strict=False)
     rows = rows.join(said, on="report_id", how="left").with_columns(
         pl.col("evidence_count").fill_null(0),
@@ -89,8 +92,10 @@ def _what_was_said(
     report_edits: pl.DataFrame,
     event_edits: pl.DataFrame,
     beliefs: Mapping[tuple[str, str], Belief],
+    reviewed: pl.DataFrame | None,
 ) -> pl.DataFrame:
     """One row per report that an action is about, directly or through its event."""
+    says = {} if reviewed is None else {row["report_id"]: row for row in reviewed.select(READ).to_dicts()}
     reports = _by_subject(report_edits, "report_id")
     events = {key: fold(rows, EVENT_FIELDS) for key, rows in _by_subject(event_edits, "report_group_id").items()}
     about = folded.filter(pl.col("report_id").is_in(list(reports)) | pl.lit(bool(events)))
@@ -102,7 +107,8 @@ def _what_was_said(
         event = events.get(own.fields.get("report_group_id", now["report_group_id"]), Verdict())
         if actions or event != Verdict():
             verdict = combined(own, event)
-            rows.append(_as_row(report_id, verdict) | _rebased(now, actions, own, verdict, beliefs))
+            said = {**now, **says.get(report_id, {})}
+            rows.append(_as_row(report_id, verdict) | _rebased(said, actions, own, verdict, beliefs))
     return pl.DataFrame(rows, schema=_SAID)
 
 

@@ -16,7 +16,7 @@ from mrs_assets.hydration.events_sql import U
 from mrs_assets.hydration.moves_sql import event_heard_sql, event_moves_sql, event_reach_sql, report_moves_sql
 from mrs_assets.hydration.newest import LogRow, newest_row_sql
 from mrs_assets.hydration.precedence import REPORT_LOGS, F
-from mrs_assets.hydration.reports_sql import MACHINE_LOGS, machine_at_sql, machine_sql, reports_sql
+from mrs_assets.hydration.reports_sql import MACHINE_LOGS, machine_at_sql, machine_sql, reports_sql, reviewed_sql
 from mrs_assets.hydration.standing_sql import heard_sql, standing_sql
 
 READS = (*(row.contract for row in REPORT_LOGS), EVENTS, USER_EDITS, USER_EVENT_EDITS)
@@ -144,6 +144,9 @@ SPOKEN_FOR = (
 MACHINE = machine_sql(limited_to=_GIVEN)
 """What the stages say of the given reports."""
 
+REVIEWED = reviewed_sql(limited_to=_GIVEN)
+"""What the stages and re-reviews say of the given reports."""
+
 MACHINE_LAST_KNOWN = machine_sql(limited_to=_GIVEN, withdrawn_too=True)
 """What the stages last said of the given reports, true or not."""
 
@@ -153,7 +156,7 @@ _ASKED = (
 )
 
 MACHINE_AT = machine_at_sql(_ASKED)
-"""What the stages said, as of an instant or a tick of its own for each of `$words`."""
+"""What the stages and re-reviews said, as of an instant or a tick of its own for each of `$words`."""
 
 MACHINE_LAST_KNOWN_AT = machine_at_sql(_ASKED, withdrawn_too=True)
 """The same, of reports that were no longer true by then."""

@@ -60,8 +60,6 @@ class Source:
     columns: Mapping[str, str] = field(default_factory=dict)
 
 
-
-
 def _still_stands(review: str, original: str) -> str:
     """That nothing which a re-review looked at was written anew since; silent where detection withdrew the report."""
     return (

@@ -11,6 +11,7 @@ from mrs_assets.hydration.precedence import DEGRADES, MACHINE, PRECEDENCE, REPOR
 
 MACHINE_LOGS = tuple(row for row in REPORT_LOGS if row.alias in ("d", "e", "c", "p", "h"))
 _MACHINE_DEGRADES = {row.alias: "TRUE" for row in MACHINE_LOGS}
+REVIEWED_LOGS = tuple(row for row in REPORT_LOGS if row in MACHINE_LOGS or row.alias in ("rc", "rp"))
 
 _NOTHING_BUT_ITS_STAGE = r"regexp_replace({0}, '_degraded.*$', '')"
 
@@ -37,16 +38,28 @@ def machine_sql(*, limited_to: str, withdrawn_too: bool = False) -> str:
     return _fold(MACHINE_LOGS, table, _MACHINE_DEGRADES, everyone, limited_to, withdrawn_too=withdrawn_too)
 
 
+def reviewed_sql(*, limited_to: str) -> str:
+    """The same with what re-reviews concluded laid over: what the machine says in all, and what people see of it."""
+    everyone = f"SELECT report_id FROM {D.alias}_newest"
+    return _fold(REVIEWED_LOGS, _reviewed(), DEGRADES, everyone, limited_to)
+
+
 def machine_at_sql(asked: str, *, withdrawn_too: bool = False) -> str:
-    """What the stages alone said, once per question: `report_id` holds the question's `word`.
+    """What the stages and re-reviews said, once per question: `report_id` holds the question's `word`.
 
     Args:
         asked: a query of (word, subject, seen_at, tick_to); see `newest_row_sql`.
         withdrawn_too: as for `machine_sql`.
     """
-    table = {group: tuple(s for s in sources if s.name in MACHINE) for group, sources in PRECEDENCE.items()}
     everyone = f"SELECT report_id FROM {D.alias}_newest"
-    return _fold(MACHINE_LOGS, table, _MACHINE_DEGRADES, everyone, None, withdrawn_too=withdrawn_too, asked=asked)
+    return _fold(REVIEWED_LOGS, _reviewed(), DEGRADES, everyone, None, withdrawn_too=withdrawn_too, asked=asked)
+
+
+def _reviewed() -> Mapping[str, tuple[Source, ...]]:
+    return {
+        group: tuple(s for s in sources if s.name in (*MACHINE, "rereview") and s.row in REVIEWED_LOGS)
+        for group, sources in PRECEDENCE.items()
+    }
 
 
 def _fold(

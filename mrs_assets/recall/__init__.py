@@ -1,0 +1,1 @@
+"""Which past reports are to be looked at again, and in which order: pure functions of typed frames."""
