@@ -19,18 +19,21 @@ from mrs_assets.drift.checks import drift_checks
 from mrs_assets.drill.job import drill_job
 from mrs_assets.feed_asset import feed_asset
 from mrs_assets.freshness_policies import with_freshness_policies
-from mrs_assets.graph import BY_THE_CLOCK, STAGES, TRAINABLES
+from mrs_assets.graph import BY_THE_CLOCK, RECALLING, STAGES, TRAINABLES
 from mrs_assets.log_asset import log_spec, stage_asset
 from mrs_assets.model_asset import model_asset
 from mrs_assets.partitions import build_partitions
+from mrs_assets.recall_asset import recall_asset
 from mrs_assets.service_levels_asset import service_levels_asset
 from mrs_assets.state_assets import finalised_asset, hydrated_assets, published_asset
 from mrs_resources.warehouse import Warehouse
 from schedules.drift import drift_schedule
 from schedules.drill import drill_schedule
+from schedules.review_reports import review_schedule
 from schedules.service_levels import service_levels_schedule
 from schedules.tick import tick_schedule
 from sensors.alerts import alerts_sensor
+from sensors.recall import recall_sensor
 from sensors.recovery import recovery_sensor
 from sensors.retail_feed import replay_sensor, retail_feed_sensor
 
@@ -48,6 +51,7 @@ def build_definitions(settings: Settings, warehouse: Warehouse | None = None) ->
     feeds = [feed_asset(feed, settings, partitions) for feed in FEED_DECLARATIONS.values()]
     stages = [stage_asset(stage, settings, partitions) for stage in STAGES]
     state = [finalised_asset(settings, partitions), hydrated_assets(settings), published_asset(settings)]
+    recalled = recall_asset(settings)
     watch = [service_levels_asset(settings), alerts_asset(settings)]
     books = [
         log_spec(ARRIVALS, partitions, description="Written by every feed's admission."),
@@ -74,6 +78,11 @@ def build_definitions(settings: Settings, warehouse: Warehouse | None = None) ->
         selection=dg.AssetSelection.assets(*BY_THE_CLOCK),
         description="Judges every objective, notes alerts, and publishes what changed.",
     )
+    recall_job = dg.define_asset_job(
+        "recall",
+        selection=dg.AssetSelection.assets(*RECALLING),
+        description="Looks again at past reports that something gave reason to doubt, and publishes what came of it.",
+    )
     drift = [drift_checks(model, STAGES, settings) for model in TRAINABLES]
     drift_job = dg.define_asset_job(
         "drift", selection=dg.AssetSelection.checks(*drift), description="Whether the world is what the models learnt."
@@ -83,22 +92,25 @@ def build_definitions(settings: Settings, warehouse: Warehouse | None = None) ->
         retail_feed_sensor(settings, admission_job.name),
         replay_sensor(settings, replay_job.name),
         recovery_sensor(settings, replay_job.name),
+        recall_sensor(settings, recall_job.name),
     ]
-    checks = [key for assets in (*feeds, *graph) for key in assets.check_keys]
+    checks = [key for assets in (*feeds, *graph, recalled) for key in assets.check_keys]
     return dg.Definitions(
         assets=[
             *feeds,
             *with_freshness_policies(graph, settings),
             *(model_asset(model, settings) for model in TRAINABLES),
+            recalled,
             *books,
         ],
         asset_checks=drift,
-        jobs=[replay_job, admission_job, backfill_job, levels_job, drift_job, drills],
+        jobs=[replay_job, admission_job, backfill_job, levels_job, drift_job, recall_job, drills],
         schedules=[
             tick_schedule(settings, backfill_job.name),
             service_levels_schedule(levels_job.name),
             drift_schedule(drift_job.name),
             drill_schedule(settings, drills.name),
+            review_schedule(settings, recall_job.name),
         ],
         sensors=[*sensors, alerts_sensor(settings, checks, [sensor.name for sensor in sensors])],
         resources={"warehouse": _of_run(warehouse or Warehouse(settings.home))},

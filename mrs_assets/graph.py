@@ -15,6 +15,7 @@ from mrs_assets.contracts.logs.alerts import ALERTS
 from mrs_assets.contracts.logs.catalogue import LOGS
 from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.logs.model_registry import MODEL_REGISTRY
+from mrs_assets.contracts.logs.rereview import REATTRIBUTED, RECLUSTERED, REREVIEW_WORKLIST
 from mrs_assets.contracts.logs.slo import SLO, SLO_RESULTS
 from mrs_assets.contracts.stage import Stage
 from mrs_assets.contracts.trainable import Trainable
@@ -59,12 +60,18 @@ MEASURED: tuple[Contract, ...] = tuple(
 )
 """Logs whose partitions have service levels: those that say something of a retailer's day."""
 
+RECALL_LOGS: tuple[Contract, ...] = (REREVIEW_WORKLIST, RECLUSTERED, REATTRIBUTED)
+"""Written when past reports are looked at again."""
+
 CLOSING = Closing(
     finalisation=FINALISED,
     finalisation_reasons=frozenset({EDITS_DOWN}),
     state=(MINORITY_EVENTS.name, MINORITY_REPORTS.name, *BY_THE_CLOCK),
 )
 """What comes after the stages."""
+
+RECALLING = (*(log.name for log in RECALL_LOGS), *CLOSING.state)
+"""What a run of recall materialises: what was looked at again, and the state that shows it."""
 
 
 def feed_logs(feeds: Iterable[str]) -> tuple[str, ...]:

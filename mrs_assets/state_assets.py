@@ -27,7 +27,7 @@ from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.views import MINORITY_EVENTS, MINORITY_REPORTS, View
 from mrs_assets.finalisation.asset_body import EDITS_DOWN, finalise_scope
-from mrs_assets.graph import PUBLISHED, SERVICE_LEVELS, STAGES
+from mrs_assets.graph import PUBLISHED, RECALL_LOGS, SERVICE_LEVELS, STAGES
 from mrs_assets.health.companion import HealthCompanion
 from mrs_assets.hydration.folds import FOLDS
 from mrs_assets.log_asset import (
@@ -132,7 +132,7 @@ def _finalised(
 
 def hydrated_assets(settings: Settings) -> dg.AssetsDefinition:
     """`minority_reports` and `minority_events`: the logs folded into one current state."""
-    reads = {MINORITY_REPORTS.name: [FINALISED, DETECTED, CLUSTERED, ATTRIBUTED, COHORTED]}
+    reads = {MINORITY_REPORTS.name: [FINALISED, DETECTED, CLUSTERED, ATTRIBUTED, COHORTED, *RECALL_LOGS]}
     reads[MINORITY_EVENTS.name] = [EVENTS, COHORTED, FINALISED, USER_EVENT_EDITS]
 
     @dg.multi_asset(

@@ -11,12 +11,13 @@ import dagster as dg
 from mrs_assets.alert_watch.look import look_after_alerts
 from mrs_assets.contracts.feeds import FEED_LOGS
 from mrs_assets.contracts.settings import Settings
-from mrs_assets.graph import CLOSING, LOOKED_AT, PUBLISHED, STAGES, feed_logs
+from mrs_assets.graph import CLOSING, LOOKED_AT, PUBLISHED, RECALLING, STAGES, feed_logs
 from mrs_assets.in_process import GraphRunner, Ran, listed
 from mrs_assets.planning.intake import AdmissionRequest, admission_requests, announce, replay_plans
 from mrs_assets.planning.plan import Plan
 from mrs_assets.planning.recovery import recovery
 from mrs_assets.planning.run_tags import admission_tags
+from mrs_assets.recall_watch.run import is_due
 from mrs_resources.warehouse import Warehouse
 
 Told = Callable[[str], None]
@@ -60,11 +61,14 @@ class Ticker:
         self._runner = GraphRunner(definitions, warehouse, settings, instance)
 
     def tick(self, tell: Told) -> TickResult:
-        """Admit what arrived, replay what it touches, mend what can be mended, publish, deliver alerts.
+        """Admit what arrived, replay what it touches, mend what can be mended, publish, recall, deliver alerts.
+
+        Recall comes last, and only where the rest left the main path healthy and idle.
 
         What fails is reported in the result; the next tick takes it up again.
         """
         result = self._work(tell)
+        self._recall(result, tell)
         self._look_after_alerts(tell)
         return result
 
@@ -89,6 +93,14 @@ class Ticker:
             if not unpublished and result.appended.total() > before:
                 self._run((PUBLISHED,), {}, result)
         return result
+
+    def _recall(self, result: TickResult, tell: Told) -> None:
+        due, why = is_due(self.warehouse, self._settings)
+        if due:
+            tell(f"recall: {why}")
+            self._run(RECALLING, {}, result)
+        elif "wait" in why:
+            tell(f"recall: {why}")
 
     def _look_after_alerts(self, tell: Told) -> None:
         done = look_after_alerts(

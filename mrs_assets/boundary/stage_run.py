@@ -274,7 +274,7 @@ def _with_laid_over(stage: Stage, inputs: Inputs, laid_over: Frames) -> Inputs:
         log = stage.wants[name].log
         assert log is not None
         kept = frames[name].join(rows, on=log.contract.key, how="anti")
-        frames[name] = pl.concat([kept, rows.select(kept.columns).cast(dict(kept.schema))])
+        frames[name] = pl.concat([kept, rows.select(kept.columns).cast(kept.schema)])
     return replace(inputs, frames=frames)
 
 

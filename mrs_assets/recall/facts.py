@@ -71,7 +71,8 @@ cause that a person stands by; `considered_at` when the belief in its cause was 
 holds it (`attribution`, `rereview`); `reasons` what that belief and its cluster do without; `*_version`, `*_code` of
 the model and the stage that computed them.
 worklist: every live row of MRRW. requests: standing edits with the path `reprocess`.
-series: units sold around reports that are old enough to be settled. down: inputs that are missing from a day on.
+series: units sold around reports that are old enough to be settled. down: every configured input by the reason that
+is given without it, and the first day from which it is missing; `date.max` where it is there.
 promotions, campaigns, contextual_events: every version that was ever true.
 """
 

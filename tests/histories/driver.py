@@ -16,7 +16,7 @@ from mrs_assets.contracts.resilience import Fault, Isolation
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.finalisation.asset_body import finalise_scope
-from mrs_assets.graph import PUBLISHED, SERVICE_LEVELS, STAGES
+from mrs_assets.graph import PUBLISHED, RECALL_LOGS, SERVICE_LEVELS, STAGES
 from mrs_assets.health.companion import HealthCompanion
 from mrs_assets.hydration.folds import FOLDS
 from mrs_assets.in_process import GraphRunner, Ran
@@ -25,6 +25,7 @@ from mrs_assets.planning.felt import Replay
 from mrs_assets.planning.ledger import finish, replay_of
 from mrs_assets.planning.run_tags import PLAN_TAG
 from mrs_assets.planning.supersession import unmark
+from mrs_assets.recall_watch.run import recall
 from mrs_assets.slo_watch.run import look
 from mrs_assets.tick import Ticker, TickResult, Told
 from mrs_resources.hydrator import Hydrator
@@ -84,6 +85,9 @@ class DirectRunner(GraphRunner):
         if FINALISED.name in assets:
             self._finalise(scopes, provenance, replay)
             yield FINALISED.name
+        if assets & {log.name for log in RECALL_LOGS}:
+            recall(self.warehouse, self._settings, provenance)
+            yield "recall"
         if assets & VIEWS:
             with self.warehouse.store.transaction() as tx:
                 if replay is not None:
