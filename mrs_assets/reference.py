@@ -21,6 +21,7 @@ from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.feeds import CONTEXT_FEEDS, FEED_DECLARATIONS
 from mrs_assets.contracts.logs.catalogue import LOGS
 from mrs_assets.contracts.logs.finalised import FINALISED
+from mrs_assets.contracts.recall import Recall
 from mrs_assets.contracts.service_levels import ServiceLevels
 from mrs_assets.contracts.sources import Source
 from mrs_assets.contracts.stage import Stage
@@ -48,6 +49,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[alerts.channels.<name>]": alerting.Channel,
     "[slo]": ServiceLevels,
     "[drift]": resilience.Drift,
+    "[recall]": Recall,
     "[[faults]]": resilience.Fault,
 }
 

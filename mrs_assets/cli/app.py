@@ -18,6 +18,7 @@ from mrs_assets.cli.look import explain, show
 from mrs_assets.cli.models import models_app
 from mrs_assets.cli.output import say
 from mrs_assets.cli.plan import plan_app
+from mrs_assets.cli.recall import recall_app
 from mrs_assets.cli.run import demo, reset, tick, ui
 from mrs_assets.cli.verify import verify
 from mrs_assets.contracts.errors import MrsError, UserMistake
@@ -36,6 +37,7 @@ app.add_typer(errors_app, name="errors")
 app.add_typer(models_app, name="models")
 app.add_typer(alerts_app, name="alerts")
 app.add_typer(clusters_app, name="clusters")
+app.add_typer(recall_app, name="recall")
 
 
 def main() -> None:

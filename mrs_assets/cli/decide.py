@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import uuid
+from collections.abc import Mapping
 from typing import Annotated
 
 import polars as pl
@@ -16,6 +17,7 @@ from mrs_assets.contracts.errors import UserMistake
 from mrs_assets.contracts.logs.edits import ACTIONS, ROLES
 from mrs_assets.hydration.folds import FOLDS
 from mrs_resources.reader import SnapshotReader
+from mrs_resources.warehouse import Warehouse
 
 
 def edit(
@@ -54,9 +56,14 @@ def edit(
         "acted_at": warehouse.clock().isoformat(),
         "undoes": undoes,
     }
-    folder = warehouse.archive.inbox / "edits" / str(known["retailer"][0])
-    folder.mkdir(parents=True, exist_ok=True)
-    unfinished = folder / f".{annotation_id}.part"
-    unfinished.write_text(json.dumps(entry, ensure_ascii=False) + "\n", "utf-8")
-    unfinished.replace(folder / f"{annotation_id}.ndjson")
+    drop_edit(warehouse, str(known["retailer"][0]), entry)
     say(f"Edit {annotation_id} waits in the inbox; `mrs tick` applies it.")
+
+
+def drop_edit(warehouse: Warehouse, retailer: str, entry: Mapping[str, object]) -> None:
+    """Put one edit into the inbox, whole or not at all."""
+    folder = warehouse.archive.inbox / "edits" / retailer
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = folder / f".{entry['annotation_id']}.part"
+    unfinished.write_text(json.dumps(entry, ensure_ascii=False) + "\n", "utf-8")
+    unfinished.replace(folder / f"{entry['annotation_id']}.ndjson")

@@ -66,10 +66,10 @@ SCHEMAS: Mapping[str, Mapping[str, pl.DataType]] = {
 }
 """Frame → its columns and types. All instants UTC.
 
-reports: every report that detection stands by and no replay has in question, as it is believed; `person_cause` is the
-cause that a person stands by; `considered_at` when the belief in its cause was concluded; `proposed_by` which log
-holds it (`attribution`, `rereview`); `reasons` what that belief and its cluster do without; `*_version`, `*_code` of
-the model and the stage that computed them.
+reports: every report that detection stands by, as it is believed; `person_cause` is the cause that a person stands
+by; `considered_at` when the belief in its cause was concluded; `proposed_by` which log holds it (`attribution`,
+`rereview`); `reasons` what that belief and its cluster do without; `*_version`, `*_code` of the model and the stage
+that computed them.
 worklist: every live row of MRRW. requests: standing edits with the path `reprocess`.
 series: units sold around reports that are old enough to be settled. down: every configured input by the reason that
 is given without it, and the first day from which it is missing; `date.max` where it is there.

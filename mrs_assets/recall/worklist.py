@@ -64,15 +64,19 @@ def queue(facts: Facts, fired: pl.DataFrame) -> Queued:
 
 
 def to_review(facts: Facts, worklist: pl.DataFrame) -> pl.DataFrame:
-    """Waiting items in the order of their turn, as many as a run takes.
+    """Waiting items whose report is there, as many as a run takes."""
+    there = facts["reports"].select("report_id")
+    return in_order(worklist.join(there, on="report_id", how="semi")).head(facts.settings.recall.most_per_run)
+
+
+def in_order(worklist: pl.DataFrame) -> pl.DataFrame:
+    """Waiting items in the order of their turn.
 
     What could not be concluded last time comes after what has not been tried; then the most money × uncertainty
     first; ties by report.
     """
-    there = facts["reports"].select("report_id")
-    waiting = worklist.filter(WAITING).join(there, on="report_id", how="semi")
-    order = waiting.sort(pl.col("waits_for").is_not_null(), -pl.col("priority").fill_null(0), "report_id", "round")
-    return order.head(facts.settings.recall.most_per_run)
+    tried = pl.col("waits_for").is_not_null()
+    return worklist.filter(WAITING).sort(tried, -pl.col("priority").fill_null(0), "report_id", "round")
 
 
 def updated(worklist: pl.DataFrame, changed: pl.DataFrame) -> pl.DataFrame:

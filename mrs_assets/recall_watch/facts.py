@@ -67,7 +67,11 @@ def read_facts(tx: Transaction, models: ModelStore, settings: Settings) -> Facts
 
 
 def _reports(tx: Transaction) -> pl.DataFrame:
-    """Reports that detection stands by and no replay has in question; none where the view shows another namespace."""
+    """Reports that detection stands by; none where the view shows another namespace.
+
+    Those that a replay has in question are among them: nothing is recalled while one is under way, so that it is one
+    that is held, and waits for a person.
+    """
     if not {MINORITY_REPORTS.name, STATE_TABLE} <= known_tables(tx):
         return pl.DataFrame(schema=SCHEMAS["reports"])
     rows = tx.query(_REPORTS, {"run_id": tx.run_id, "as_of": None})
@@ -98,8 +102,7 @@ _REPORTS = (
     f"CASE WHEN {_BY_REVIEW} THEN {_stage_code('rp')} ELSE {_stage_code('p')} END AS cause_code "
     f"FROM {MINORITY_REPORTS.name} r LEFT JOIN c USING (report_id) LEFT JOIN p USING (report_id) "
     "LEFT JOIN rc USING (report_id) LEFT JOIN rp USING (report_id) "
-    "WHERE r.source_used_identity = 'detected' AND r.source_used_status IS DISTINCT FROM 'replay' "
-    "AND r.source_used_proposed IS NOT NULL "
+    "WHERE r.source_used_identity = 'detected' AND r.source_used_proposed IS NOT NULL "
     f"AND EXISTS (SELECT 1 FROM {STATE_TABLE} WHERE view = '{MINORITY_REPORTS.name}' AND run_id = $run_id) "
     "ORDER BY r.report_id"
 )
