@@ -1,7 +1,5 @@
 """Recall as an asset: the worklist and what re-reviews concluded, beside the originals and in a pool of its own."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

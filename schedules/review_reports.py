@@ -1,7 +1,5 @@
 """The cadence by which old conclusions are looked at again."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from mrs_assets.contracts.settings import Settings

@@ -1,7 +1,5 @@
 """Watches for reasons to doubt a past report; yields to everything that the main path has to do."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from mrs_assets.contracts.settings import Settings

@@ -196,11 +196,11 @@ def test_a_degraded_main_path_recalls_nothing_and_the_backlog_drains_by_priority
     slow = moved(past, tmp_path / "slow", recall={"most_per_run": 1})
     days_pass(slow, 29)
     with slow.warehouse.store.transaction() as tx:
-        _breach(tx, "breached")
+        breach(tx, "breached")
     slow.tick()
     assert rounds(slow).is_empty(), "neither queued nor reviewed"
     with slow.warehouse.store.transaction() as tx:
-        _breach(tx, "met")
+        breach(tx, "met")
     done: list[str] = []
     due = None
     while slow.tick().appended.get(REATTRIBUTED.name):
@@ -212,7 +212,7 @@ def test_a_degraded_main_path_recalls_nothing_and_the_backlog_drains_by_priority
     assert done == due
 
 
-def _breach(tx: Any, state: str) -> None:
+def breach(tx: Any, state: str) -> None:
 
     row = tx.live(SLO_RESULTS).filter(objective="every_key_counts_once").head(1).select(SLO_RESULTS.body.names())
     row = row.with_columns(state=pl.lit(state), severity=pl.lit("error"), objective=pl.lit("made_up_for_this"))
