@@ -20,6 +20,7 @@ from mrs_assets.health.judged_sql import HEALTH_ALERTS, HEALTH_OBJECTIVES, HEALT
 from mrs_assets.health.logs_sql import HEALTH_DEGRADED
 from mrs_assets.health.metrics import exposition
 from mrs_assets.health.reading import Health, published_health
+from mrs_assets.health.recall_sql import HEALTH_RECALL
 from mrs_assets.health.state import all_retailers, limit_in_words, state_of, worries
 from mrs_resources import heartbeat
 from mrs_resources.clock import utc_now
@@ -140,6 +141,22 @@ def _print(known: Health) -> None:
             for row in known[HEALTH_PLANS].to_dicts()
         ),
         title="Replays that are not done",
+    )
+    print_coloured(
+        ("Trigger", "Concluded#", "Otherwise#", "Their share#", "Compute per change#", "Waiting#", "Waiting since"),
+        (
+            (
+                row["trigger_reason"],
+                words.count(row["reviewed"]),
+                words.count(row["changed"]),
+                words.share(row["changed_share"]),
+                words.duration(None if row["seconds_per_change"] is None else row["seconds_per_change"] / 60),
+                words.count(row["waiting"]),
+                words.instant(row["waiting_since"]),
+            )
+            for row in known[HEALTH_RECALL].to_dicts()
+        ),
+        title="Past reports that were looked at again",
     )
     _print_logs(known)
     _print_finality(known[HEALTH_FINALITY])

@@ -15,6 +15,7 @@ from mrs_assets.health.finality_sql import HEALTH_FINALITY
 from mrs_assets.health.judged_sql import HEALTH_ALERTS, HEALTH_OBJECTIVES, HEALTH_PLANS
 from mrs_assets.health.logs_sql import HEALTH_LOGS
 from mrs_assets.health.reading import Health
+from mrs_assets.health.recall_sql import HEALTH_RECALL
 
 
 def exposition(health: Health) -> bytes:
@@ -37,6 +38,7 @@ class _Figures(Collector):
         yield from self._of_logs()
         yield from self._of_objectives()
         yield from self._of_what_stands_out()
+        yield from self._of_recall()
         yield from self._of_finality()
 
     def _of_logs(self) -> Iterator[Metric]:
@@ -115,6 +117,28 @@ class _Figures(Collector):
         )
         plans = health[HEALTH_PLANS].group_by("retailer").len().sort("retailer")
         yield _gauge("mrs_plans_unfinished", "Planned replays that are not done.", plans, ["retailer"], "len")
+
+    def _of_recall(self) -> Iterator[Metric]:
+        known = self._health[HEALTH_RECALL].with_columns(
+            waiting_seconds=(pl.lit(self._health.now) - pl.col("waiting_since")).dt.total_microseconds() / 1e6
+        )
+        for name, text, column in (
+            ("mrs_recall_waiting", "Past reports that wait for their re-review.", "waiting"),
+            ("mrs_recall_oldest_waiting_seconds", "Age of the oldest of them.", "waiting_seconds"),
+            ("mrs_recall_changed_ratio", "Share of concluded rounds that changed the conclusion.", "changed_share"),
+            ("mrs_recall_seconds_per_change", "Seconds of computing per changed conclusion.", "seconds_per_change"),
+        ):
+            yield _gauge(name, text, known, ["trigger_reason"], column)
+        for name, text, column in (
+            ("mrs_recall_rounds", "Rounds that were concluded.", "reviewed"),
+            ("mrs_recall_changes", "Rounds whose conclusion is another one.", "changed"),
+            ("mrs_recall_compute_seconds", "Seconds of computing spent on re-reviews.", "compute_seconds"),
+        ):
+            counter = CounterMetricFamily(name, text, labels=["trigger_reason"])
+            for row in known.to_dicts():
+                if row[column] is not None:
+                    counter.add_metric([row["trigger_reason"]], row[column])
+            yield counter
 
     def _of_finality(self) -> Iterator[Metric]:
         day = 86_400

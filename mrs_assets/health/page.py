@@ -21,6 +21,7 @@ from mrs_assets.health.finality_sql import FEWEST_WATCHED_DAYS, HEALTH_FINALITY,
 from mrs_assets.health.judged_sql import HEALTH_ALERTS, HEALTH_OBJECTIVES, HEALTH_PLANS
 from mrs_assets.health.logs_sql import HEALTH_DAYS, HEALTH_DEGRADED
 from mrs_assets.health.reading import Health
+from mrs_assets.health.recall_sql import HEALTH_RECALL
 from mrs_assets.health.state import all_retailers, limit_in_words, state_of
 
 DAYS_DRAWN = 60
@@ -40,6 +41,7 @@ def page(health: Health, settings: Settings) -> str:
         degraded=health[HEALTH_DEGRADED].to_dicts(),
         alerts=health[HEALTH_ALERTS].to_dicts(),
         plans=health[HEALTH_PLANS].to_dicts(),
+        recall=health[HEALTH_RECALL].to_dicts(),
         finality=health[HEALTH_FINALITY].to_dicts(),
         charts={retailer: list(_charts(health, retailer)) for retailer in sorted(settings.retailers)},
         fewest_watched_days=FEWEST_WATCHED_DAYS,

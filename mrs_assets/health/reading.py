@@ -13,6 +13,7 @@ from mrs_assets.contracts.settings import Settings
 from mrs_assets.health.finality_sql import HEALTH_FINALITY, HEALTH_FINALITY_CURVE, HEALTH_FINALITY_DAYS, reckoning
 from mrs_assets.health.judged_sql import HEALTH_ALERTS, HEALTH_OBJECTIVES, HEALTH_PLANS
 from mrs_assets.health.logs_sql import HEALTH_DAYS, HEALTH_DEGRADED, HEALTH_LOGS
+from mrs_assets.health.recall_sql import HEALTH_RECALL
 from mrs_assets.health.view import HealthView, Query, parameters_at, true_rows
 from mrs_resources.breaker import Breaker, folded
 from mrs_resources.reader import SnapshotReader
@@ -24,6 +25,7 @@ HEALTH_VIEWS: tuple[HealthView, ...] = (
     HEALTH_DEGRADED,
     HEALTH_ALERTS,
     HEALTH_PLANS,
+    HEALTH_RECALL,
     HEALTH_FINALITY_DAYS,
     HEALTH_FINALITY,
     HEALTH_FINALITY_CURVE,

@@ -163,8 +163,12 @@ def test_a_mistaken_request_is_told_in_words(
 def test_the_dry_run_says_why_and_does_nothing(graph: World, monkeypatch: pytest.MonkeyPatch) -> None:
     _configured(graph, monkeypatch)
     report = str(report_of(graph, "s3", "tea")["report_id"])
-    asked = ["recall", "ask", report, "--reason", "new_evidence", "--notes", NOTES]
+    asked = ["recall", "ask", report, "--reason", "new_evidence", "--notes", NOTES, "--actor", "ada"]
     assert CliRunner().invoke(app, asked, catch_exceptions=False).exit_code == 0
+    (file,) = (graph.home / "inbox" / "edits" / "acme").iterdir()
+    entry = json.loads(file.read_text())
+    assert (entry["action"], entry["path"], entry["reopen_reason"]) == ("request_review", "reprocess", "new_evidence")
+    file.write_text(json.dumps(entry | {"acted_at": graph.clock().isoformat()}) + "\n")
     graph.settings = graph.settings.model_copy(
         update={"recall": graph.settings.recall.model_copy(update={"enabled": False})}
     )
