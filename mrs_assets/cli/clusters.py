@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 from dataclasses import replace
 from typing import Annotated
 
@@ -69,6 +70,36 @@ def approve(
 def reject(proposal: Proposal, actor: Actor = "") -> None:
     """Turn a proposal down. The like of it is not proposed again."""
     _decide(proposal, "rejected", None, actor)
+
+
+@clusters_app.command()
+def split(
+    cluster: Annotated[str, typer.Argument(help="Id of the cluster in the library in force.")],
+    smaller: Annotated[str, typer.Option(help="What its half of smaller anomalies is called.")],
+    larger: Annotated[str, typer.Option(help="What the other half is called.")],
+) -> None:
+    """Make two clusters of one: a version of the library that waits for `mrs models approve`."""
+    from mrs_assets.clustering import splitting  # noqa: PLC0415 - loads the model libraries
+    from mrs_assets.clustering.library import build_library, dump, load  # noqa: PLC0415
+    from mrs_assets.clustering.stage import MODEL  # noqa: PLC0415
+    from mrs_resources.model_registry import register  # noqa: PLC0415
+
+    _, warehouse = open_settings()
+    with warehouse.store.transaction() as tx:
+        version = active_model(tx, MODEL)
+        library = load(warehouse.models.read(str(version["artefact_hash"]))) if version else build_library()
+        made = splitting.split(library, cluster, smaller, larger)
+        digest = warehouse.models.save(dump(made))
+        today = tx.now.date()
+        row = {"retailer": "*", "business_day": today, "model_name": MODEL, "model_version_id": digest[:12]}
+        row |= {"trained_on_from": version["trained_on_from"] if version else today, "artefact_hash": digest}
+        row |= {"trained_on_to": version["trained_on_to"] if version else today}
+        row |= {"metrics": json.dumps({"split": cluster, "into": [smaller, larger]}, sort_keys=True)}
+        register(tx, row, DECIDED_BY)
+    say(
+        f"Version {digest[:12]} of {MODEL} splits {cluster}; "
+        f"`mrs models approve {MODEL} {digest[:12]}` puts it in force."
+    )
 
 
 def _decide(proposal: str, decision: str, name: str | None, actor: str) -> None:

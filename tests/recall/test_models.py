@@ -13,8 +13,10 @@ import pytest
 from mrs_assets.attribution.fitted import dump as dump_choice
 from mrs_assets.attribution.stage import MODEL as CHOICE
 from mrs_assets.attribution.stage import MODEL_VERSION
-from mrs_assets.clustering.library import Library, build_library, dump
+from mrs_assets.clustering.library import build_library, dump
+from mrs_assets.clustering.splitting import split
 from mrs_assets.clustering.stage import MODEL as LIBRARY
+from mrs_assets.contracts.errors import UserMistake
 from mrs_assets.contracts.logs.clustered import CLUSTERED
 from mrs_assets.contracts.logs.rereview import RECLUSTERED
 from mrs_resources.kernel import Provenance
@@ -38,23 +40,6 @@ def put_in_force(world: World, model: str, artefact: bytes) -> str:
     return version
 
 
-def split(library: Library, family: str) -> Library:
-    """The library with one family made two: its entries by turns."""
-    place = library.families.index(family)
-    own = np.flatnonzero(library.family_of == place)
-    assert len(own) > 1
-    family_of = library.family_of.copy()
-    family_of[own[1::2]] = len(library.families)
-    families = [f"{family}-one" if name == family else name for name in library.families]
-    names = [f"{name} one" if at == place else name for at, name in enumerate(library.names)]
-    return replace(
-        library,
-        families=(*families, f"{family}-two"),
-        names=(*names, f"{library.names[place]} two"),
-        family_of=family_of,
-    )
-
-
 def in_cluster(world: World, cluster: str) -> set[str]:
     with world.warehouse.store.transaction() as tx:
         rows = tx.live(CLUSTERED).sort("tick").group_by("report_id").last()
@@ -65,17 +50,31 @@ def test_a_cluster_that_is_split_has_all_its_past_reports_re_evaluated(past: Wor
     cluster = str(report_of(past, "s1", "eggs")["cluster_id"])
     members, before = in_cluster(past, cluster), past.clock()
     others = set(reports(past)["report_id"]) - members
-    put_in_force(past, LIBRARY, dump(split(build_library(), cluster)))
+    put_in_force(past, LIBRARY, dump(split(build_library(), cluster, "school fair", "viral wave")))
     past.tick()
     assert set(rounds(past)["report_id"]) == members
     assert others.isdisjoint(rounds(past)["report_id"])
     assert set(rounds(past)["trigger_reason"]) == {"cluster_split"}
     now = reports(past).filter(pl.col("report_id").is_in(members))
-    assert set(now["cluster_id"]) <= {f"{cluster}-one", f"{cluster}-two"}
+    assert set(now["cluster_id"]) <= {"school-fair", "viral-wave"}
     assert set(now["source_used_structure"]) == {"rereview"}
     then = reports(past, before).filter(pl.col("report_id").is_in(members))
     assert set(then["cluster_id"]) == {cluster}
     assert past.tick().appended == {}
+
+
+@pytest.mark.parametrize(
+    ("cluster", "names", "told"),
+    [
+        ("no-such", ("a", "b"), "There is no cluster"),
+        ("spike-decay", ("a", "A"), "cannot name two"),
+        ("spike-decay", ("", "b"), "cannot name two"),
+        ("spike-decay", ("partial drop", "b"), "cannot name two"),
+    ],
+)
+def test_a_split_that_cannot_be_is_told_in_words(cluster: str, names: tuple[str, str], told: str) -> None:
+    with pytest.raises(UserMistake, match=told):
+        split(build_library(), cluster, *names)
 
 
 def test_a_pattern_that_enters_the_library_recalls_what_is_nearest_to_it(past: World) -> None:
