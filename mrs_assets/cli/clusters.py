@@ -94,7 +94,7 @@ def split(
         row = {"retailer": "*", "business_day": today, "model_name": MODEL, "model_version_id": digest[:12]}
         row |= {"trained_on_from": version["trained_on_from"] if version else today, "artefact_hash": digest}
         row |= {"trained_on_to": version["trained_on_to"] if version else today}
-        row |= {"metrics": json.dumps({"split": cluster, "into": [smaller, larger]}, sort_keys=True)}
+        row |= {"metrics": json.dumps({"clusters": len(made.families)})}
         register(tx, row, DECIDED_BY)
     say(
         f"Version {digest[:12]} of {MODEL} splits {cluster}; "

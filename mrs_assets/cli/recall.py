@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import sys
 import uuid
 from typing import Annotated
@@ -61,7 +62,7 @@ def list_items(
     with warehouse.store.transaction() as tx:
         known = tx.live(REREVIEW_WORKLIST)
     shown = known.select(*ITEM[:-1], *DONE[3:]) if everything else in_order(known).select(ITEM)
-    print_rows(shown, form)
+    print_rows(_in_words(shown, form), form)
 
 
 @recall_app.command()
@@ -144,7 +145,24 @@ def _run(triggers: tuple[str, ...], form: Format) -> None:
         ran = runner.run(RECALLING, {TRIGGERS_TAG: ",".join(triggers)})
     with warehouse.store.transaction() as tx:
         rows = tx.live(REREVIEW_WORKLIST).filter(pl.col("written_at") >= began, pl.col("outcome").is_not_null())
-    print_rows(rows.select(DONE), form)
+    print_rows(_in_words(rows.select(DONE), form), form)
     if not ran.success:
         say(f"[red]{'; '.join(ran.failed)}[/red]")
         sys.exit(1)
+
+
+def _in_words(rows: pl.DataFrame, form: Format) -> pl.DataFrame:
+    """In a table, conclusions as `cluster; cause (confidence)` instead of JSON."""
+    if form is not Format.table or "concluded_after" not in rows.columns:
+        return rows
+    told = [
+        pl.col(column).map_elements(_conclusion, return_dtype=pl.String).alias(name)
+        for column, name in (("concluded_before", "was"), ("concluded_after", "is"))
+    ]
+    return rows.with_columns(told).drop("concluded_before", "concluded_after")
+
+
+def _conclusion(told: str) -> str:
+    said = json.loads(told)
+    sure = "" if said["confidence_score"] is None else f" ({said['confidence_score']:.2f})"
+    return f"{said['cluster_name'] or 'unclustered'}; {said['proposed_cause']}{sure}"

@@ -1,4 +1,4 @@
-"""The tutorial of a weekend that was counted twice, typed as it is written: what it shows is what is seen."""
+"""The tutorials with stories, typed as they are written: what they show is what is seen."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).parents[2] / "docs" / "tutorial" / "a-retailer-resends.md"
+TUTORIALS = Path(__file__).parents[2] / "docs" / "tutorial"
+OUTPUTS = {"a-retailer-resends.md": 7, "a-cluster-is-split.md": 6}
+"""Page → how many outputs it shows."""
+
+PLACES = [(page, place) for page, count in OUTPUTS.items() for place in range(count)]
 BLOCK = re.compile(r"^```(sh)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SECONDS = re.compile(r"^ *\d+\.\d s +")
 NEXT = "-- what the next block shows --"
@@ -28,15 +34,24 @@ class Shown:
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
-    """Per output on the page: that output, and what the commands before it printed."""
-    blocks = BLOCK.findall(PAGE.read_text("utf-8"))
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[tuple[str, str]]]:
+    """Of a page, per output on it: that output, and what the commands before it printed."""
+
+    @cache
+    def of_page(page: str) -> list[tuple[str, str]]:
+        return _typed(TUTORIALS / page, tmp_path_factory.mktemp("tutorial"))
+
+    return of_page
+
+
+def _typed(page: Path, folder: Path) -> list[tuple[str, str]]:
+    blocks = BLOCK.findall(page.read_text("utf-8"))
     script = "".join(text if kind else f"echo '{NEXT}'\n" for kind, text in blocks)
     own = {name: value for name, value in os.environ.items() if not name.startswith(("MRS_", "DAGSTER_"))}
     ran = subprocess.run(
         ["bash", "-e"],  # noqa: S607 - the shell that the page is written for
         input=script,
-        cwd=tmp_path_factory.mktemp("tutorial"),
+        cwd=folder,
         env=own | {"PATH": f"{Path(sys.executable).parent}:{own['PATH']}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -47,24 +62,27 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
     return list(zip((text for kind, text in blocks if not kind), ran.stdout.split(NEXT), strict=False))
 
 
-def test_every_command_was_typed(seen: list[tuple[str, str]]) -> None:
-    assert len(seen) == 7
-    assert all(told and printed for told, printed in seen)
+@pytest.mark.parametrize("page", OUTPUTS)
+def test_every_command_was_typed(page: str, seen: Callable[[str], list[tuple[str, str]]]) -> None:
+    assert len(seen(page)) == OUTPUTS[page]
+    assert all(told and printed for told, printed in seen(page))
 
 
-@pytest.mark.parametrize("place", range(7))
-def test_what_the_page_shows_is_what_is_seen(place: int, seen: list[tuple[str, str]]) -> None:
-    told, printed = seen[place]
+@pytest.mark.parametrize(("page", "place"), PLACES)
+def test_what_the_page_shows_is_what_is_seen(
+    page: str, place: int, seen: Callable[[str], list[tuple[str, str]]]
+) -> None:
+    told, printed = seen(page)[place]
     lines = [SECONDS.sub("", line).strip() for line in printed.splitlines()]
     for line in told.splitlines():
         if line and line[0] not in ("│", "├", LEFT_OUT):
             assert SECONDS.sub("", line).strip() in lines, printed
     if "│" not in told:
         return
-    page = _table(told)
-    real = [table for table in map(_table, re.split(r"^┏", printed, flags=re.MULTILINE)) if _holds(table, page)]
-    assert real, f"no table has the columns {page.columns}:\n{printed}"
-    places = [_place_of(row, real[-1].rows) for row in page.rows]
+    shown = _table(told)
+    real = [table for table in map(_table, re.split(r"^┏", printed, flags=re.MULTILINE)) if _holds(table, shown)]
+    assert real, f"no table has the columns {shown.columns}:\n{printed}"
+    places = [_place_of(row, real[-1].rows) for row in shown.rows]
     assert places == sorted(places), "the rows are in the order in which they are printed"
     if LEFT_OUT not in told.splitlines():
         assert len(places) == len(real[-1].rows), printed
