@@ -32,6 +32,9 @@ easily taken for its beginning."""
 PROMPT_DAYS = 1.0
 """Distance of onset and start at which promptness counts 1/e, whatever the kind."""
 
+INSTANT = pl.Datetime("us", "UTC")
+"""Of bounds that are NULL where there is no report to bound."""
+
 SERIES = ["store_id", "sku"]
 ONSETS = ("began_at", "jumped_at")
 SALES = ["attributed_sales_total", "baseline_sales_total"]
@@ -114,9 +117,10 @@ def _near(reports: pl.DataFrame, candidates: pl.DataFrame) -> pl.DataFrame:
     """Candidates that can matter for any of the reports at all."""
     first = reports["began_at"].min()
     last = reports["tick"].max()
-    before = pl.lit(first) - pl.duration(days=PLACEBO_DAYS + LONGEST_LAG_DAYS)
+    before = pl.lit(first, dtype=INSTANT) - pl.duration(days=PLACEBO_DAYS + LONGEST_LAG_DAYS)
     return candidates.filter(
-        (pl.col("ends_at") >= before) & (pl.col("starts_at") <= pl.lit(last) + pl.duration(days=LONGEST_LEAD_DAYS))
+        (pl.col("ends_at") >= before)
+        & (pl.col("starts_at") <= pl.lit(last, dtype=INSTANT) + pl.duration(days=LONGEST_LEAD_DAYS))
     )
 
 
