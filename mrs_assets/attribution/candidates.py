@@ -82,7 +82,7 @@ def _dated(
         inputs.scope.last_day + timedelta(days=kinds.LONGEST_LEAD_DAYS + 1),
     )
     if candidates.is_empty():  # nothing to compare with any series
-        reports, asked, series = reports.clear(), asked.clear(), series.clear()
+        asked, series = asked.clear(), series.clear()
     present = (
         series.filter(
             ~pl.col("coverage").is_in(["closed", "not_expected"])

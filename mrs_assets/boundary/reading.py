@@ -53,7 +53,8 @@ class InputReader:
         Raises:
             WantFailed: a want could not be read; read again without it.
         """
-        frames = {name: _live(tx, stage, i, scope) for name, i in stage.needs.items()}
+        asked = _asked_series(tx, stage, scope)
+        frames = {name: _live(tx, stage, i, scope, asked) for name, i in stage.needs.items()}
         models: dict[str, Model] = {}
         missing: set[str] = set()
         unconfigured: set[str] = set()
@@ -107,14 +108,20 @@ class InputReader:
         return Model(str(version["model_version_id"]), artefact)
 
 
-def _live(tx: Transaction, stage: Stage, wanted: Input, scope: Scope) -> pl.DataFrame:
+def _asked_series(tx: Transaction, stage: Stage, scope: Scope) -> pl.DataFrame | None:
+    """The series that a stage answers for; None where no need of it is limited to them."""
+    if stage.answers is None or all(need.others_before is None for need in stage.needs.values()):
+        return None
+    return tx.live(stage.needs[stage.answers].contract, scope, columns=SERIES).unique()
+
+
+def _live(tx: Transaction, stage: Stage, wanted: Input, scope: Scope, asked: pl.DataFrame | None) -> pl.DataFrame:
     """Rows of a need: of the series that are asked about; of others as far as the stage sees them and they matter."""
     own = input_scope(wanted, scope)
     if stage.span == "store":
         return _rows(tx, wanted, own)
-    if stage.answers is None or wanted.others_before is None:
+    if asked is None or wanted.others_before is None:
         return _rows(tx, wanted, replace(own, stores=None))
-    asked = tx.live(stage.needs[stage.answers].contract, scope, columns=SERIES).unique()
     rows = _rows(tx, wanted, own, asked)
     if wanted.others_before == NO_OTHERS:
         return rows

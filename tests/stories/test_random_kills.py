@@ -19,7 +19,6 @@ import pytest
 from mrs_assets.contracts.logs.detected import DETECTED
 from mrs_assets.contracts.logs.ended import ENDED
 from mrs_assets.contracts.logs.finalised import FINALISED
-from mrs_assets.contracts.logs.slo import SLO_RESULTS
 from tests.stories.recovery import assert_same_belief, assert_same_history, finish_tick, kill_tick, start_tick
 from tests.stories.test_one_anomaly import SPIKE, spike
 from tests.world import FIRST_DAY, DirectWorld, World, daily_sales, settings_for
@@ -88,7 +87,8 @@ def test_a_tick_killed_anywhere_is_finished_by_the_next_one(
     fatal = drawn.randint(1, moments[moment])
     world = copy_of(morning, tmp_path / "home")
     kill_tick(world.home, moment, fatal)
+    world.clock.now += timedelta(hours=1)  # the tick that died had a clock of its own, and time does not go back
     world.tick()
     assert_same_belief(world, undisturbed)
     assert_same_history(world, undisturbed)
-    assert set(world.tick().appended) <= {SLO_RESULTS.name}  # by another clock, levels are judged anew
+    assert world.tick().appended == {}
