@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy.optimize import minimize, minimize_scalar
+from scipy.optimize import minimize, minimize_scalar, root
 
 from mrs_assets.attribution.fitted import DECIMALS, FittedChoice
 from mrs_assets.attribution.kinds import DATED, OBSERVED, TEMPERATURE, UNKNOWN_SCORE, WEIGHTS
@@ -91,7 +91,9 @@ def together(parts: Sequence[Examples]) -> Examples:
 def fit(lessons: Examples) -> FittedChoice:
     """Fit coefficients by penalised maximum likelihood (L-BFGS-B), temperature 1.
 
-    An absent input never makes the answer surer: its coefficient is not negative.
+    An absent input never makes the answer surer: its coefficient is not negative. Where the search stops depends on
+    the order of additions, and so on the number of threads. From there the root of the slope is found, which the
+    penalty makes unique, far closer than a coefficient is rounded.
     """
     names, alternatives = list(candidate_terms()), list(unknown_terms())
     start = np.array([*(_declared()[name] for name in names), *(_ordinary(name) for name in alternatives)])
@@ -104,7 +106,16 @@ def fit(lessons: Examples) -> FittedChoice:
         return value + 0.5 * PULL * float(away @ away), slope + PULL * away
 
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 3_000, "ftol": 1e-13})
-    coefficients = np.round(found.x, DECIMALS) + 0.0
+    inside = np.array([low is None or value > low for value, (low, _) in zip(found.x, bounds, strict=True)])
+
+    def slope_inside(values: Floats) -> Floats:
+        coefficients = found.x.copy()
+        coefficients[inside] = values
+        return loss(coefficients)[1][inside]
+
+    coefficients = found.x.copy()
+    coefficients[inside] = root(slope_inside, found.x[inside], tol=1e-13).x
+    coefficients = np.round(coefficients, DECIMALS) + 0.0
     return FittedChoice(
         candidate=dict(zip(names, coefficients[: len(names)].tolist(), strict=True)),
         unknown=dict(zip(alternatives, coefficients[len(names) :].tolist(), strict=True)),
