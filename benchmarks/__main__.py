@@ -15,6 +15,7 @@ RUNS = (
     ("a one-day tick", ["benchmarks.tick"]),
     ("looking at the service levels", ["benchmarks.service_levels"]),
     ("a correction against the full rebuild", ["benchmarks.correction"]),
+    ("recall", ["benchmarks.recall"]),
     ("bearing failure", ["benchmarks.degradation"]),
 )
 

@@ -115,27 +115,28 @@ class Retailer:
     """A home whose only retailer sells in some stores.
 
     Attributes:
+        home: where it is.
         sales: what was last said of every series and day.
     """
 
-    def __init__(self, folder: Path, stores: int, skus: int, days: int) -> None:
+    def __init__(self, folder: Path, stores: int, skus: int, days: int, **said: object) -> None:
         begin = {"timezone": "UTC", "reports_from": FIRST + timedelta(days=WARM_UP_DAYS)}
         settings = {"home": folder, "retailers": {"acme": begin}, "calendar": {"first_day": FIRST}}
-        self._home = Home(Settings.model_validate(settings), SteppingClock(datetime(2026, 1, 1, tzinfo=UTC)))
+        self.home = Home(Settings.model_validate(settings | said), SteppingClock(datetime(2026, 1, 1, tzinfo=UTC)))
         self.sales = sales(stores, skus, days)
 
     def tick(self, rows: pl.DataFrame) -> Spent:
         """Send rows and answer them; the certificate that Dagster's last asset would issue comes after it."""
         began = time.process_time()
-        self._home.send("sales", "acme", rows.write_csv())
+        self.home.send("sales", "acme", rows.write_csv())
         with counted() as spent:
-            done = self._home.tick()
+            done = self.home.tick()
         assert not done.failed, done.failed
         for plan in done.plans:
-            with self._home.warehouse.store.transaction() as tx:
-                replay = replay_of(tx, plan.plan_id, self._home.settings)
+            with self.home.warehouse.store.transaction() as tx:
+                replay = replay_of(tx, plan.plan_id, self.home.settings)
             if replay is not None:
-                spent.timing("certificate", certify)(self._home.warehouse, self._home.settings, STAGES, replay)
+                spent.timing("certificate", certify)(self.home.warehouse, self.home.settings, STAGES, replay)
         spent.seconds["all"] = time.process_time() - began
         return spent
 

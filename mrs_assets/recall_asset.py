@@ -16,7 +16,7 @@ from mrs_assets.contracts.settings import Settings
 from mrs_assets.graph import RECALL_LOGS
 from mrs_assets.log_asset import log_spec, summary, tell_partitions
 from mrs_assets.recall.table import TRIGGERS
-from mrs_assets.recall_watch.run import Recalled, recall, waiting_days
+from mrs_assets.recall_watch.run import Recalled, recall
 from mrs_resources.kernel import Provenance
 from mrs_resources.warehouse import Warehouse
 
@@ -24,11 +24,6 @@ TRIGGERS_TAG = "mrs/triggers"
 """Run tag: the triggers to ask, separated by commas; all of them when absent."""
 
 POOL = "recall"
-LOOKED_AT_IN_TIME = dg.AssetCheckSpec(
-    "recalled_reports_are_looked_at_in_time",
-    asset=REREVIEW_WORKLIST.name,
-    description="No recalled report waits longer than `oldest_waiting_days` for its re-review.",
-)
 
 
 def recall_asset(settings: Settings) -> dg.AssetsDefinition:
@@ -46,7 +41,6 @@ def recall_asset(settings: Settings) -> dg.AssetsDefinition:
             log_spec(log, None, description="Written by recall alone; nothing of it is ever taken back.", deps=deps)
             for log in RECALL_LOGS
         ],
-        check_specs=[LOOKED_AT_IN_TIME],
         backfill_policy=dg.BackfillPolicy.single_run(),
         pool=POOL,
     )
@@ -59,15 +53,6 @@ def recall_asset(settings: Settings) -> dg.AssetsDefinition:
         for log in RECALL_LOGS:
             own = _told(done) if log is REREVIEW_WORKLIST else {}
             yield dg.MaterializeResult(asset_key=log.name, metadata=summary(done.appended.get(log.name, [])) | own)
-        with warehouse.store.transaction() as tx:
-            oldest = waiting_days(tx)
-        yield dg.AssetCheckResult(
-            check_name=LOOKED_AT_IN_TIME.name,
-            asset_key=REREVIEW_WORKLIST.name,
-            passed=oldest is None or oldest <= settings.recall.oldest_waiting_days,
-            severity=dg.AssetCheckSeverity.WARN,
-            metadata={"oldest_waiting_days": oldest or 0.0, "limit": settings.recall.oldest_waiting_days},
-        )
 
     return look_again
 

@@ -22,7 +22,6 @@ class Recall(Section):
         most_overconfidence: largest excess of the mean confidence over the share that people found right.
         most_per_run: most reports re-reviewed in one run; the others wait, by priority, for the next.
         max_rounds: most rounds of one report that no person asked for.
-        oldest_waiting_days: age of the oldest waiting report from which a check fails.
     """
 
     enabled: bool = True
@@ -36,4 +35,3 @@ class Recall(Section):
     most_overconfidence: float = Field(default=0.25, gt=0, le=1)
     most_per_run: int = Field(default=200, ge=1)
     max_rounds: int = Field(default=10, ge=1)
-    oldest_waiting_days: float = Field(default=14, gt=0)

@@ -19,6 +19,7 @@ class ServiceLevels(Section):
         clustered_share: least share of detected reports that were clustered in time.
         sales_hours: longest time without news in a retailer's sales.
         volume_change: largest deviation of a day's number of rows from the usual one of its weekday; 0.5 is half.
+        recall_hours: longest time that a recalled report may wait for its re-review.
         open_minutes: how long a planned replay may take before its retailer-days count as left behind.
         alert_minutes: from a change of an alert to its delivery.
         alerted_share: least share of deliveries that keep to that.
@@ -35,6 +36,7 @@ class ServiceLevels(Section):
     clustered_share: float = Field(default=0.8, ge=0, le=1)
     sales_hours: float = Field(default=36, gt=0, allow_inf_nan=False)
     volume_change: float = Field(default=0.5, gt=0, allow_inf_nan=False)
+    recall_hours: float = Field(default=336, gt=0, allow_inf_nan=False)
     open_minutes: float = Field(default=60, gt=0, allow_inf_nan=False)
     alert_minutes: float = Field(default=5, gt=0, allow_inf_nan=False)
     alerted_share: float = Field(default=0.95, ge=0, le=1)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 
 import polars as pl
 
@@ -180,11 +179,3 @@ def _scopes(asked: pl.DataFrame) -> list[Scope]:
         days = [(day, day) for day in rows["business_day"].unique().sort()]
         scopes += [Scope(first, last, str(retailer), complete=False) for first, last in joined(days)]
     return scopes
-
-
-def waiting_days(tx: Transaction) -> float | None:
-    """Age in days of the oldest item that waits; None where none does."""
-    tx.ensure(REREVIEW_WORKLIST)
-    waiting = tx.live(REREVIEW_WORKLIST).filter(WAITING)
-    oldest = waiting["trigger_at"].min()
-    return (tx.now - oldest) / timedelta(days=1) if oldest is not None else None  # type: ignore[operator]

@@ -90,6 +90,30 @@ def _stray(retailer: str, edits: pl.DataFrame) -> Measured:
     return Measured(retailer, float(stray.height), worst)
 
 
+def waiting_for_a_look(facts: Facts) -> list[Measured]:
+    """Per retailer the hours that the oldest recalled report has waited for its re-review; 0 where none waits."""
+    known = set(facts["news"]["retailer"])
+    return [
+        _waiting(facts, retailer) if retailer in known else Measured(retailer, None) for retailer in facts.retailers
+    ]
+
+
+def _waiting(facts: Facts, retailer: str) -> Measured:
+    waiting = facts["recalled"].filter(retailer=retailer).sort("since", "report_id")
+    worst: list[Worst] = [
+        {
+            "retailer": retailer,
+            "day": str(row["business_day"]),
+            "report": row["report_id"],
+            "trigger": row["trigger_reason"],
+            "since": str(row["since"]),
+        }
+        for row in waiting.head(SHOWN).to_dicts()
+    ]
+    since = waiting["since"].to_list()[:1]
+    return Measured(retailer, (facts.now - since[0]) / timedelta(hours=1) if since else 0.0, worst)
+
+
 def left_degraded(facts: Facts) -> list[Measured]:
     """Per retailer the items of the standing list that wait for nothing and were not computed again for too long.
 

@@ -41,6 +41,7 @@ FRAMES: Mapping[str, pl.Schema] = {
         }
     ),
     "edits": pl.Schema(_PARTITION | {"annotation_id": pl.String(), "subject": pl.String(), "is_stray": pl.Boolean()}),
+    "recalled": pl.Schema(_PARTITION | {"report_id": pl.String(), "trigger_reason": pl.String(), "since": INSTANT}),
     "standing": pl.Schema(
         {
             "log": pl.String(),
@@ -72,7 +73,8 @@ class Facts:
             `active`: active reports per retailer-day. `left_behind`: retailer-days whose input no finished plan has
             answered. `deliveries`: changes of alerts that somebody tried to tell, per channel; `sent_at` is NULL until
             it was taken. `edits`: the window's edits that nobody undid; stray is one of what was never there.
-            `standing`: the standing list of degraded partitions. An absent frame is an empty one.
+            `recalled`: reports that wait for their re-review. `standing`: the standing list of degraded partitions. An
+            absent frame is an empty one.
     """
 
     now: datetime

@@ -16,6 +16,7 @@ from mrs_assets.contracts.logs.clustered import CLUSTERED
 from mrs_assets.contracts.logs.detected import DETECTED
 from mrs_assets.contracts.logs.edits import USER_EDITS
 from mrs_assets.contracts.logs.finalised import FINALISED
+from mrs_assets.contracts.logs.rereview import REREVIEW_WORKLIST
 from mrs_assets.contracts.logs.unified_sales import UNIFIED_SALES
 from mrs_assets.contracts.service_levels import ServiceLevels
 from mrs_assets.contracts.views import MINORITY_REPORTS
@@ -197,6 +198,16 @@ OBJECTIVES: tuple[Objective, ...] = (
         unit="count",
         window="edits of {days} that nobody undid",
         measure=answers.stray_edits,
+    ),
+    Objective(
+        name="recalled_reports_are_looked_at_in_time",
+        description="No recalled report waits long for its re-review.",
+        asset=REREVIEW_WORKLIST.name,
+        severity="warn",
+        unit="hours",
+        window="since the oldest waiting report was recalled",
+        measure=answers.waiting_for_a_look,
+        setting="recall_hours",
     ),
     Objective(
         name="volume_is_as_usual",

@@ -15,6 +15,7 @@ from mrs_assets.contracts.logs.detected import DETECTED
 from mrs_assets.contracts.logs.edits import USER_EDITS, USER_EVENT_EDITS
 from mrs_assets.contracts.logs.events import EVENTS
 from mrs_assets.contracts.logs.replays import REPLAY_PLANS
+from mrs_assets.contracts.logs.rereview import REREVIEW_WORKLIST
 from mrs_assets.contracts.logs.slo import SLO, SLO_RESULTS
 from mrs_assets.contracts.logs.unified_sales import UNIFIED_SALES
 from mrs_assets.contracts.settings import Settings
@@ -40,7 +41,7 @@ def read_facts(tx: Transaction, settings: Settings, plan_id: str | None = None) 
         plan_id: the plan that the caller's run ends, which therefore waits for nothing.
     """
     tx.ensure(SLO, SLO_RESULTS, REPLAY_PLANS, ARRIVALS, UNIFIED_SALES, DETECTED, EVENTS, COHORTED)
-    tx.ensure(USER_EDITS, USER_EVENT_EDITS, ALERTS, DELIVERIES)
+    tx.ensure(USER_EDITS, USER_EVENT_EDITS, ALERTS, DELIVERIES, REREVIEW_WORKLIST)
     levels = settings.slo
     begin = tx.now - timedelta(days=max(levels.window_days, levels.budget_days))
     run: dict[str, object] = {"run": tx.run_id}
@@ -56,6 +57,7 @@ def read_facts(tx: Transaction, settings: Settings, plan_id: str | None = None) 
         "deliveries": tx.query(_DELIVERIES, {"run": SYSTEM_RUN, "begin": begin}),
         "left_behind": _left_behind(tx, news["retailer"].to_list(), plan_id),
         "edits": tx.query(_EDITS, run | {"recent": tx.now - timedelta(days=levels.window_days)}),
+        "recalled": tx.query(_RECALLED, run),
         "standing": standing_frame(standing_list(tx, settings, STAGES, CLOSING)),
     }
     typed = {name: frame.select(pl.col(c).cast(t) for c, t in FRAMES[name].items()) for name, frame in frames.items()}
@@ -108,6 +110,11 @@ _DELIVERIES = (
     "min(d.attempted_at) FILTER (d.outcome = 'sent') AS sent_at "
     f"FROM {DELIVERIES.name} d JOIN {ALERTS.name} a USING (alert_id, change) "
     "WHERE d.run_id = $run AND a.run_id = $run AND a.noted_at > $begin GROUP BY ALL ORDER BY ALL"
+)
+_RECALLED = (
+    f"SELECT retailer, business_day, report_id, trigger_reason, trigger_at AS since FROM {REREVIEW_WORKLIST.name} "
+    "WHERE run_id = $run QUALIFY row_number() OVER (PARTITION BY report_id, round ORDER BY version DESC) = 1 "
+    "AND NOT is_retracted AND outcome IS NULL"
 )
 _ACTIVE = (
     "SELECT retailer, business_day, count(*) AS reports, count(*) FILTER (source_used_proposed IS NOT NULL "

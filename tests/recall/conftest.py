@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.logs.rereview import REREVIEW_WORKLIST
 from mrs_assets.contracts.settings import ContextFeed, Settings
 from mrs_assets.contracts.views import MINORITY_REPORTS
@@ -80,3 +81,13 @@ def reports(world: World, as_of: datetime | None = None) -> pl.DataFrame:
 
 def rounds(world: World) -> pl.DataFrame:
     return world.live(REREVIEW_WORKLIST).sort("report_id", "round")
+
+
+def recalled(world: World) -> set[tuple[str, str]]:
+    return {(row["store_id"], row["sku"]) for row in rounds(world).to_dicts()}
+
+
+def versions(world: World, *logs: Contract) -> list[int]:
+    """How many rows were ever written to logs: a retraction is one more."""
+    with world.warehouse.store.transaction() as tx:
+        return [tx.history(log).height for log in logs]

@@ -17,12 +17,13 @@ from mrs_assets.clustering.library import build_library, dump
 from mrs_assets.clustering.splitting import split
 from mrs_assets.clustering.stage import MODEL as LIBRARY
 from mrs_assets.contracts.errors import UserMistake
+from mrs_assets.contracts.logs.attributed import ATTRIBUTED
 from mrs_assets.contracts.logs.clustered import CLUSTERED
 from mrs_assets.contracts.logs.rereview import RECLUSTERED
 from mrs_resources.kernel import Provenance
 from mrs_resources.model_registry import approve, register
 from tests.attribution.test_learnt_choice import learnt
-from tests.recall.conftest import days_pass, report_of, reports, rounds
+from tests.recall.conftest import days_pass, report_of, reports, rounds, versions
 from tests.world import World
 
 BY = Provenance("test", "1")
@@ -49,6 +50,7 @@ def in_cluster(world: World, cluster: str) -> set[str]:
 def test_a_cluster_that_is_split_has_all_its_past_reports_re_evaluated(past: World) -> None:
     cluster = str(report_of(past, "s1", "eggs")["cluster_id"])
     members, before = in_cluster(past, cluster), past.clock()
+    was = versions(past, CLUSTERED, ATTRIBUTED)
     others = set(reports(past)["report_id"]) - members
     put_in_force(past, LIBRARY, dump(split(build_library(), cluster, "school fair", "viral wave")))
     past.tick()
@@ -60,6 +62,7 @@ def test_a_cluster_that_is_split_has_all_its_past_reports_re_evaluated(past: Wor
     assert set(now["source_used_structure"]) == {"rereview"}
     then = reports(past, before).filter(pl.col("report_id").is_in(members))
     assert set(then["cluster_id"]) == {cluster}
+    assert versions(past, CLUSTERED, ATTRIBUTED) == was, "the originals stand"
     assert past.tick().appended == {}
 
 
@@ -114,8 +117,10 @@ def test_a_library_of_the_same_places_recalls_nobody(past: World) -> None:
 
 
 def test_another_model_of_causes_recalls_what_the_one_before_concluded(past: World) -> None:
+    was = versions(past, CLUSTERED, ATTRIBUTED)
     version = put_in_force(past, CHOICE, dump_choice(learnt()))
     past.tick()
+    assert versions(past, CLUSTERED, ATTRIBUTED) == was, "the originals stand"
     assert set(rounds(past)["report_id"]) == set(reports(past)["report_id"])
     told = json.loads(rounds(past)["evidence"][0])["model_update"][0]
     assert (told["cause_version"], told["in_force"]) == (MODEL_VERSION, version)

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from mrs_assets.cli.app import app
 from mrs_assets.contracts.errors import UserMistake
 from mrs_assets.contracts.logs.finalised import FINALISED
-from mrs_assets.contracts.logs.rereview import REATTRIBUTED, RECLUSTERED, REREVIEW_WORKLIST
+from mrs_assets.contracts.logs.rereview import REATTRIBUTED, RECLUSTERED
 from mrs_assets.contracts.resilience import Fault
 from mrs_assets.contracts.settings import ContextFeed, Settings
 from mrs_assets.hydration.folds import FOLDS
@@ -21,7 +21,10 @@ from mrs_assets.recall_asset import TRIGGERS_TAG
 from mrs_resources.reader import SnapshotReader
 from tests.recall.conftest import DAYS, campaign, days_pass, moved, report_of, reports, rounds, spikes
 from tests.recall.test_stories import NOTES, breach, edit
+from tests.slo.levels import checks, states, value_of, worst_of
 from tests.world import DirectWorld, World, daily_sales, settings_for
+
+IN_TIME = "recalled_reports_are_looked_at_in_time"
 
 
 @pytest.fixture
@@ -92,16 +95,12 @@ def test_it_yields_to_a_breached_level_and_to_a_waiting_file(graph: World) -> No
     assert "wait for admission" in str(asked_by_the_schedule(graph)[1])
 
 
-def test_a_run_of_the_job_has_a_pool_of_its_own_and_a_check(graph: World) -> None:
+def test_a_run_of_the_job_has_a_pool_of_its_own(graph: World) -> None:
     days_pass(graph, 29)
     job = graph.definitions.resolve_job_def("recall")
     with dg.DagsterInstance.ephemeral() as instance:
         ran = job.execute_in_process(instance=instance)
         assert ran.success
-        (check,) = [
-            c for c in ran.get_asset_check_evaluations() if c.asset_key.to_user_string() == REREVIEW_WORKLIST.name
-        ]
-        assert check.passed
         told = instance.get_materialized_partitions(dg.AssetKey(FINALISED.name))
     assert rounds(graph).height > 0
     assert told == set(), "no record came out otherwise"
@@ -124,9 +123,16 @@ def test_a_stage_that_fails_concludes_nothing_until_it_is_mended(concluded: Worl
     assert waiting["outcome"].null_count() == waiting.height, "nothing was concluded"
     assert set(waiting["waits_for"]) == {"no_answer"}
     assert home.live(REATTRIBUTED).is_empty()
+    assert checks(home)[IN_TIME].passed
+    days_pass(home, 15)
+    late = checks(home)[IN_TIME]
+    assert not late.passed, "the clock alone says so"
+    assert value_of(late) == pytest.approx(15 * 24, abs=1)
+    assert {row["report"] for row in worst_of(late)} == set(waiting["report_id"])
     well = moved(home, tmp_path / "well", faults=[])
     well.tick()
     assert rounds(well)["outcome"].null_count() == 0
+    assert states(well, IN_TIME) == ["met", "breached", "met"]
 
 
 def test_an_input_that_came_back_recalls_what_the_recovery_has_not_come_to(tmp_path: Path) -> None:

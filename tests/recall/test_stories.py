@@ -10,14 +10,13 @@ from typing import Any
 import polars as pl
 import pytest
 
-from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.logs.attributed import ATTRIBUTED
 from mrs_assets.contracts.logs.clustered import CLUSTERED
 from mrs_assets.contracts.logs.rereview import REATTRIBUTED
 from mrs_assets.contracts.logs.slo import SLO_RESULTS
 from mrs_resources.kernel import Provenance
 from mrs_resources.log_store import EVER
-from tests.recall.conftest import DAYS, campaign, day, days_pass, moved, report_of, reports, rounds, spikes
+from tests.recall.conftest import DAYS, campaign, day, days_pass, moved, recalled, report_of, reports, rounds, spikes, versions
 from tests.world import DirectWorld, World, daily_sales
 
 NOTES = "The store manager says that a school nearby had its fair on these days; please look at it again."
@@ -38,22 +37,13 @@ def fair_comes_late(world: World) -> None:
     world.send(corrected.with_columns(pl.col("units") + 1), "corrected.csv")
 
 
-def recalled(world: World) -> set[tuple[str, str]]:
-    return {(row["store_id"], row["sku"]) for row in rounds(world).to_dicts()}
-
-
-def versions(world: World, *logs: Contract) -> list[int]:
-    with world.warehouse.store.transaction() as tx:
-        return [tx.history(log).height for log in logs]
-
-
 def test_nothing_is_recalled_of_what_was_concluded_just_now(past: World) -> None:
     assert past.tick().appended == {}
     assert rounds(past).is_empty()
 
 
 def test_an_analyst_asks_for_one_report(past: World) -> None:
-    asked, before = report_of(past, "s3", "tea"), past.clock()
+    asked, before, was = report_of(past, "s3", "tea"), past.clock(), versions(past, CLUSTERED, ATTRIBUTED)
     annotation = edit(past, asked, "request_review", reason=NOTES, reopen_reason="new_evidence", path="reprocess")
     past.tick()
     (item,) = rounds(past).to_dicts()
@@ -64,6 +54,7 @@ def test_an_analyst_asks_for_one_report(past: World) -> None:
     assert (now["source_used_proposed"], now["rereview_round"]) == ("rereview", 1)
     then = reports(past, before).filter(report_id=asked["report_id"]).row(0, named=True)
     assert (then["source_used_proposed"], then["rereview_round"]) == ("attribution", None)
+    assert versions(past, CLUSTERED, ATTRIBUTED) == was, "the originals stand"
     assert past.tick().appended == {}, "asked once, answered once"
 
 
