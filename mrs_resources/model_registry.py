@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import polars as pl
 
+from mrs_assets.contracts.columns import RETAILER_SERIES
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.errors import UserMistake
 from mrs_assets.contracts.logs.detected import DETECTED
@@ -20,7 +21,6 @@ from mrs_resources.kernel import Provenance
 from mrs_resources.log_store import EVER, SYSTEM_RUN, Transaction
 from mrs_resources.model_store import active_model
 
-_SERIES = ("retailer", "store_id", "sku")
 _DECISION: dict[str, object] = dict.fromkeys(("approved_by", "approved_at", "withdrawn_by", "withdrawn_at"))
 
 
@@ -133,16 +133,18 @@ def reports_of_version(tx: Transaction, contract: Contract, version: str) -> lis
     if "report_id" in contract.body:
         return sorted(tx.live(contract).filter(by_version)["report_id"].unique())
     until = pl.coalesce("window_end", "tick").alias("until")
-    reports = tx.live(DETECTED).select(*_SERIES, "report_id", "window_start", until)
+    reports = tx.live(DETECTED).select(*RETAILER_SERIES, "report_id", "window_start", until)
     if reports.is_empty():
         return []
     stores = tuple(sorted(set(reports["store_id"])))
     moment = "ts" if "ts" in contract.key else "tick"
     rows = (
-        tx.live(contract, replace(EVER, stores=stores)).filter(by_version).select(*_SERIES, pl.col(moment).alias("at"))
+        tx.live(contract, replace(EVER, stores=stores))
+        .filter(by_version)
+        .select(*RETAILER_SERIES, pl.col(moment).alias("at"))
     )
     inside = pl.col("at").is_between("window_start", "until")
-    return sorted(reports.join(rows, on=_SERIES).filter(inside)["report_id"].unique())
+    return sorted(reports.join(rows, on=RETAILER_SERIES).filter(inside)["report_id"].unique())
 
 
 def _refuse_nobody(actor: str) -> None:

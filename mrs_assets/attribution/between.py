@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
-SERIES = ["store_id", "sku"]
+from mrs_assets.contracts.columns import SERIES
+
 SUMS = ("sold", "ticks")
 UNIT = 10**4
 """Counted parts of a unit: sums of whole numbers do not depend on their order."""
@@ -51,7 +52,7 @@ class Sold:
 
     def _sums(self, by: Sequence[str]) -> pl.DataFrame:
         if tuple(by) not in self._running:
-            whole = list(by) == SERIES
+            whole = tuple(by) == SERIES
             summed = self.ticks if whole else self.ticks.group_by(*by, "ts").agg(pl.col(SUMS).sum())
             sums = [pl.col(name).cum_sum().over(by) if by else pl.col(name).cum_sum() for name in SUMS]
             self._running[tuple(by)] = summed.sort("ts").select(*by, "ts", *sums)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
+from mrs_assets.contracts.columns import SERIES
+
 EARTH_RADIUS_KM = 6_371.0
-SERIES = ["store_id", "sku"]
 
 
 def store_limits(candidates: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
@@ -81,7 +84,7 @@ def covered(candidates: pl.DataFrame, limits: pl.DataFrame, series: pl.DataFrame
 
 def parts_covered(
     candidates: pl.DataFrame, limits: pl.DataFrame, series: pl.DataFrame
-) -> list[tuple[list[str], pl.DataFrame]]:
+) -> list[tuple[Sequence[str], pl.DataFrame]]:
     """What candidates cover, in the coarsest terms that tell it: (columns of SERIES, candidate with these columns).
 
     Args:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from mrs_assets.attribution.placebo import PLACEBO_DAYS
+from mrs_assets.contracts.columns import SERIES
 from mrs_assets.contracts.logs.sales_timeseries import QUALITY_FLAGS
 
 LONGEST_WINDOW_DAYS = 60
@@ -16,7 +19,6 @@ LOOK_BACK_DAYS = LONGEST_WINDOW_DAYS + LONGEST_LAPSE_DAYS + max(BEFORE_DAYS, PLA
 DOUBLED = (1.75, 2.3)
 """Actual / expected that counts as twice: 2 within the error of an expectation and a few days of counts."""
 
-SERIES = ["store_id", "sku"]
 _MICRO = pl.duration(microseconds=1)
 
 
@@ -95,7 +97,7 @@ def _countable(series: pl.DataFrame) -> pl.DataFrame:
 
 
 def sums_between(
-    reports: pl.DataFrame, counted: pl.DataFrame, by: list[str], columns: list[str], bounds: tuple[str, str]
+    reports: pl.DataFrame, counted: pl.DataFrame, by: Sequence[str], columns: list[str], bounds: tuple[str, str]
 ) -> pl.DataFrame:
     """Sum integer columns over ticks that begin between two bounds: differences of running sums, hence exact.
 

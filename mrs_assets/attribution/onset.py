@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from mrs_assets.attribution.between import SERIES, UNIT, Sold
+from mrs_assets.attribution.between import UNIT, Sold
+from mrs_assets.contracts.columns import SERIES
 
 BEFORE_DAYS = 28
 """Days before the window that the level before the jump is taken from."""

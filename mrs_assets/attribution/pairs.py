@@ -12,6 +12,7 @@ from mrs_assets.attribution.kinds import LONGEST_LAG_DAYS, LONGEST_LEAD_DAYS
 from mrs_assets.attribution.onset import SPAN, sharp_onsets
 from mrs_assets.attribution.placebo import PLACEBO_DAYS, lift
 from mrs_assets.attribution.response import response
+from mrs_assets.contracts.columns import SERIES
 
 ENDING_DECAY_DAYS = 3.0
 """Distance of the ends of window and candidate at which agreement counts 1/e."""
@@ -35,7 +36,6 @@ PROMPT_DAYS = 1.0
 INSTANT = pl.Datetime("us", "UTC")
 """Of bounds that are NULL where there is no report to bound."""
 
-SERIES = ["store_id", "sku"]
 ONSETS = ("began_at", "jumped_at")
 SALES = ["attributed_sales_total", "baseline_sales_total"]
 WINDOW = [*SERIES, "began_at"]

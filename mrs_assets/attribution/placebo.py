@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from mrs_assets.attribution.between import SERIES, UNIT, Sold
+from mrs_assets.attribution.between import UNIT, Sold
+from mrs_assets.contracts.columns import SERIES
 
 PLACEBO_DAYS = 56
 """Days before the window over which it is counted how often the same kind of candidate was there without it."""

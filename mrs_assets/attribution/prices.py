@@ -7,7 +7,8 @@ from math import log
 
 import polars as pl
 
-from mrs_assets.attribution.facts import SERIES, sums_between
+from mrs_assets.attribution.facts import sums_between
+from mrs_assets.contracts.columns import SERIES
 
 PRICE_STEP = 0.05
 FULL_PRICE_STEP = 0.30

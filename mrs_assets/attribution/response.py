@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
-from mrs_assets.attribution.between import SERIES, SUMS, UNIT, Sold
+from mrs_assets.attribution.between import SUMS, UNIT, Sold
 from mrs_assets.attribution.coverage import parts_covered
+from mrs_assets.contracts.columns import SERIES
 
 BEFORE_DAYS = 28
 """Days before a candidate's start that its days are compared with."""
@@ -87,13 +90,13 @@ def _log_ratio(of: str) -> pl.Expr:
     return ((got + STEADY_UNITS) / (_expected(of) + STEADY_UNITS)).log()
 
 
-def _both(spans: pl.DataFrame, sold: Sold, by: list[str]) -> pl.DataFrame:
+def _both(spans: pl.DataFrame, sold: Sold, by: Sequence[str]) -> pl.DataFrame:
     before = sold.between(spans, by, "since", "began").rename({name: f"{name}_before" for name in SUMS})
     since = sold.between(spans, by, "began", "over").rename({name: f"{name}_since" for name in SUMS})
     return pl.concat([before, since], how="horizontal")
 
 
-def _summed(parts: list[tuple[list[str], pl.DataFrame]], spans: pl.DataFrame, sold: Sold) -> pl.DataFrame:
+def _summed(parts: list[tuple[Sequence[str], pl.DataFrame]], spans: pl.DataFrame, sold: Sold) -> pl.DataFrame:
     found = []
     for by, covered in parts:
         asked = spans.join(covered, on="candidate")

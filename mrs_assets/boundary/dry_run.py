@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import polars as pl
 
+from mrs_assets.contracts.columns import RETAILER_SERIES
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.stage import Inputs, Stage
 from mrs_resources.warehouse import Warehouse
@@ -19,8 +20,6 @@ DRY_RUN_TAG = "mrs/dry_run"
 
 DRY_RUN_ROWS = 1000
 """Rows of its largest need that a stage computes from."""
-
-SERIES = ("retailer", "store_id", "sku")
 
 
 def for_run(warehouse: Warehouse, tags: Mapping[str, str]) -> Warehouse:
@@ -37,16 +36,17 @@ def few_series(stage: Stage, inputs: Inputs, rows: int = DRY_RUN_ROWS) -> Inputs
     series stay whole.
     """
     needs = needs_by_series(stage)
-    counts = pl.concat([inputs[name].group_by(SERIES).len() for name in needs])
-    sizes = counts.group_by(SERIES).agg(pl.col("len").max()).sort(SERIES)
+    counts = pl.concat([inputs[name].group_by(RETAILER_SERIES).len() for name in needs])
+    sizes = counts.group_by(RETAILER_SERIES).agg(pl.col("len").max()).sort(RETAILER_SERIES)
     if stage.answers is not None:
         within = pl.col("business_day").is_between(inputs.scope.first_day, inputs.scope.last_day)
-        sizes = sizes.join(inputs[stage.answers].filter(within), on=SERIES, how="semi", maintain_order="left")
+        sizes = sizes.join(inputs[stage.answers].filter(within), on=RETAILER_SERIES, how="semi", maintain_order="left")
     whole = sizes.filter(pl.col("len").cum_sum() <= rows)
     chosen = whole if whole.height else sizes.head(1)
     wants = [name for name, want in stage.wants.items() if want.log is not None and _by_series(want.log.contract)]
     frames = {
-        name: inputs[name].join(chosen, on=SERIES, how="semi", maintain_order="left") for name in (*needs, *wants)
+        name: inputs[name].join(chosen, on=RETAILER_SERIES, how="semi", maintain_order="left")
+        for name in (*needs, *wants)
     }
     cut = {name: frames[name].tail(rows) for name in needs}
     return replace(inputs, frames={**inputs.frames, **frames, **cut})
@@ -58,4 +58,4 @@ def needs_by_series(stage: Stage) -> list[str]:
 
 
 def _by_series(contract: Contract) -> bool:
-    return {*SERIES} <= {*contract.body} and not any(contract.nullable(name) for name in SERIES)
+    return {*RETAILER_SERIES} <= {*contract.body} and not any(contract.nullable(name) for name in RETAILER_SERIES)

@@ -8,6 +8,7 @@ from datetime import timedelta
 import polars as pl
 
 from mrs_assets.boundary.faults import asked_at, strike
+from mrs_assets.contracts.columns import SERIES
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.stage import NO_OTHERS, Input, Inputs, Model, Stage, Want
@@ -16,8 +17,6 @@ from mrs_resources.kernel import Provenance
 from mrs_resources.liveness import down_from, is_configured
 from mrs_resources.log_store import Transaction
 from mrs_resources.model_store import ModelStore, active_model
-
-SERIES = ("store_id", "sku")
 
 
 class WantFailed(Exception):

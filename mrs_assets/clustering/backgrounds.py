@@ -7,6 +7,7 @@ import polars as pl
 
 from mrs_assets.clustering.features import Array, Windows
 from mrs_assets.clustering.shapes import BACKGROUND_TICKS, Background
+from mrs_assets.contracts.columns import RETAILER_SERIES
 from mrs_assets.contracts.errors import UserMistake
 
 LEAST_EXPECTED = 0.5
@@ -17,7 +18,6 @@ LEAST_Z = 4.0
 
 DISPERSION = 1.5
 BUSIER = 6
-SERIES = ["retailer", "store_id", "sku"]
 
 
 class QuietTimes:
@@ -31,18 +31,23 @@ class QuietTimes:
         """
         both = (
             series.filter((pl.col("coverage") == "received") & pl.col("units").is_not_null())
-            .select(*SERIES, "ts", actual=pl.col("units").cast(pl.Float64))
-            .join(baseline.select(*SERIES, "ts", expected="expected_units").drop_nulls(), on=[*SERIES, "ts"])
+            .select(*RETAILER_SERIES, "ts", actual=pl.col("units").cast(pl.Float64))
+            .join(
+                baseline.select(*RETAILER_SERIES, "ts", expected="expected_units").drop_nulls(),
+                on=[*RETAILER_SERIES, "ts"],
+            )
         )
-        pace = pl.col("expected").mean().over(SERIES)
-        long = both.filter((pl.len().over(SERIES) >= BACKGROUND_TICKS) & (pace >= LEAST_EXPECTED)).sort(*SERIES, "ts")
+        pace = pl.col("expected").mean().over(RETAILER_SERIES)
+        long = both.filter((pl.len().over(RETAILER_SERIES) >= BACKGROUND_TICKS) & (pace >= LEAST_EXPECTED)).sort(
+            *RETAILER_SERIES, "ts"
+        )
         if long.is_empty():
             raise UserMistake(
                 "No series has an expectation over enough ticks to draw shapes onto.",
                 remedy="Nothing was trained; the built-in library stays. Train again when more days have arrived.",
             )
         self._actual, self._expected = long["actual"].to_numpy(), long["expected"].to_numpy()
-        self._lengths = long.group_by(SERIES, maintain_order=True).len()["len"].to_numpy().astype(np.int64)
+        self._lengths = long.group_by(RETAILER_SERIES, maintain_order=True).len()["len"].to_numpy().astype(np.int64)
         self._begins = np.concatenate([[0], np.cumsum(self._lengths)[:-1]])
 
     def drawn(self, count: int, seed: int) -> Background:

@@ -9,6 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from mrs_assets.clustering.features import SHAPE_TICKS, Array, Windows, even_share
+from mrs_assets.contracts.columns import SERIES
 from mrs_assets.contracts.settings import Retailer
 
 BEFORE_DAYS = 28
@@ -24,7 +25,6 @@ _UNITS_SCALE = 10**4
 _EXPECTED_SCALE = 10**6
 _CHUNK_ROWS = 10_000
 
-SERIES = ["store_id", "sku"]
 Whole = NDArray[np.int64]
 
 

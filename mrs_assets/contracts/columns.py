@@ -32,6 +32,12 @@ share = partial(pa.Field, nullable=True, ge=0, le=1)
 name = partial(pa.Field, str_length={"min_value": 1, "max_value": 256})
 """An identifier given by someone outside: never empty, at most 256 characters."""
 
+SERIES = ("store_id", "sku")
+"""What a series of one retailer is known by."""
+
+RETAILER_SERIES = ("retailer", *SERIES)
+"""What a series is known by among all retailers."""
+
 SQL_TYPES: dict[pl.DataType, str] = {
     pl.String(): "VARCHAR",
     pl.Date(): "DATE",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from mrs_assets.contracts.columns import SERIES
 from mrs_assets.contracts.feeds.promotions import PROMOTIONS
 from mrs_assets.contracts.logs.baseline import BASELINE
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
@@ -12,7 +13,6 @@ from mrs_assets.contracts.stage import Frames, Input, Inputs, Stage, Want
 from mrs_assets.detection.artefact import TrainedBaseline, load
 from mrs_assets.detection.axis import Floats, Ints
 from mrs_assets.detection.expectation import LOOKBACK, Expectation
-from mrs_assets.detection.grid import SERIES
 from mrs_assets.detection.noise import interval
 from mrs_assets.detection.panel import Panel, read_panel
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from mrs_assets.contracts.columns import SERIES
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Retailer
 from mrs_assets.detection.axis import Flags, Floats, Ints
-from mrs_assets.detection.grid import HAS_VALUE, SERIES, TICK_PRICE, Grid, build_grid
+from mrs_assets.detection.grid import HAS_VALUE, TICK_PRICE, Grid, build_grid
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 
+from mrs_assets.contracts.columns import SERIES
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Retailer
 from mrs_assets.detection.axis import Axis, Floats, Ints, build_axis
 
-SERIES = ("store_id", "sku")
 BLOCK = 512
 """Series that are computed together: their arrays stay in the processor's cache."""
 

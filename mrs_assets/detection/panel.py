@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from mrs_assets.contracts.calendar import public_holidays
+from mrs_assets.contracts.columns import SERIES
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Retailer
 from mrs_assets.detection.axis import EPOCH, Flags, Floats
@@ -20,7 +21,7 @@ from mrs_assets.detection.features import (
     holiday_distance,
     promoted_ticks,
 )
-from mrs_assets.detection.grid import HAS_VALUE, SERIES, TICK_PRICE, Grid, build_grid
+from mrs_assets.detection.grid import HAS_VALUE, TICK_PRICE, Grid, build_grid
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
+from mrs_assets.contracts.columns import SERIES
 from mrs_assets.contracts.logs.detected import DETECTED
 from mrs_assets.contracts.stage import Frames, Inputs
-from mrs_assets.detection.grid import SERIES
 
 CONTEXT_TICKS = 28
 """Ticks shown on either side of the reports."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from mrs_assets.contracts.columns import SERIES
 from mrs_assets.contracts.ids import report_id
 from mrs_assets.contracts.logs.baseline import BASELINE
 from mrs_assets.contracts.logs.classifier import CLASSIFIER
@@ -15,7 +16,7 @@ from mrs_assets.contracts.settings import Detection
 from mrs_assets.contracts.stage import Frames, Input, Inputs, Stage
 from mrs_assets.detection.axis import Axis, Floats, Ints
 from mrs_assets.detection.evidence import Evidence, keys_of, read_evidence
-from mrs_assets.detection.grid import SERIES, Grid, as_days, as_instants
+from mrs_assets.detection.grid import Grid, as_days, as_instants
 from mrs_assets.detection.impact import Impact, impact_of
 from mrs_assets.detection.picture import most_telling_picture
 from mrs_assets.detection.reports import EXPIRED, RECOVERED, REPORT_DAYS, Candidates, Lives, State, Tick

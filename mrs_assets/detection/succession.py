@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 
+from mrs_assets.contracts.columns import SERIES
 from mrs_assets.contracts.logs.detected import DETECTED
 from mrs_assets.contracts.logs.ended import CORRECTED, ENDED
 from mrs_assets.contracts.stage import Frames
-from mrs_assets.detection.grid import SERIES
 
 _WINDOW = ["window_start", "last_anomalous_at"]
 

@@ -11,6 +11,7 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 
+from mrs_assets.contracts.columns import RETAILER_SERIES
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.logs.attributed import ATTRIBUTED
 from mrs_assets.contracts.logs.baseline import BASELINE
@@ -32,7 +33,6 @@ from mrs_resources.model_store import active_model
 ROWS_LOOKED_AT = 1_000_000
 """Rows of one log that are looked at, at most; of more, some stores are."""
 
-_SERIES = ("retailer", "store_id", "sku")
 _OUTSIDE = 0.2
 """Share that lies outside of an 80 % interval that holds what it says."""
 
@@ -207,16 +207,16 @@ def _shares(
 
 def _quiet(tx: Transaction, scope: Scope, expected: pl.DataFrame) -> pl.DataFrame:
     """Expectations with what was sold, outside of every report's window."""
-    sold = tx.live(SALES_TIMESERIES, scope).select(*_SERIES, "ts", "units")
-    joined = expected.join(sold, on=[*_SERIES, "ts"])
+    sold = tx.live(SALES_TIMESERIES, scope).select(*RETAILER_SERIES, "ts", "units")
+    joined = expected.join(sold, on=[*RETAILER_SERIES, "ts"])
     reports = tx.live(DETECTED, scope).select(
-        *_SERIES, "window_start", pl.coalesce("window_end", "tick").alias("until")
+        *RETAILER_SERIES, "window_start", pl.coalesce("window_end", "tick").alias("until")
     )
     inside = (
-        joined.select(*_SERIES, "ts")
-        .join(reports.unique(), on=_SERIES)
+        joined.select(*RETAILER_SERIES, "ts")
+        .join(reports.unique(), on=RETAILER_SERIES)
         .filter(pl.col("ts").is_between("window_start", "until"))
-        .select(*_SERIES, "ts")
+        .select(*RETAILER_SERIES, "ts")
         .unique()
     )
-    return joined.join(inside, on=[*_SERIES, "ts"], how="anti")
+    return joined.join(inside, on=[*RETAILER_SERIES, "ts"], how="anti")

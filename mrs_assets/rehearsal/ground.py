@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from mrs_assets.contracts.columns import SERIES
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.errors import UserMistake
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.settings import Retailer
 
 Floats = npt.NDArray[np.float64]
-SERIES = ["store_id", "sku"]
 
 DAYS = 260
 """Newest days that a rehearsal plays on: what the expectation needs behind it, and the days of the play."""

@@ -19,6 +19,7 @@ from dataclasses import replace
 
 import polars as pl
 
+from mrs_assets.contracts.columns import RETAILER_SERIES
 from mrs_assets.contracts.logs.arrivals import ARRIVALS
 from mrs_assets.contracts.logs.baseline import BASELINE
 from mrs_assets.contracts.logs.cohorted import COHORTED
@@ -85,7 +86,6 @@ SET_BY_REPORT_EDITS = SET_BY_EDITS | {
 WEIGHTS = "sources-"
 """Begin of the model version of a fused series, before the fingerprint of the weights."""
 
-_SERIES = ["retailer", "store_id", "sku"]
 _EDITED_EVENTS = f"SELECT report_group_id FROM {USER_EVENT_EDITS.name} WHERE run_id = $run_id"
 _MOVES = (
     "WITH RECURSIVE reports AS (SELECT report_id, report_group_id, source_used_identity "
@@ -157,11 +157,13 @@ def _not_repeatable(tx: Transaction, models: ModelStore, settings: Settings) -> 
     gone = [
         v for v, artefact in registry.select("model_version_id", "artefact_hash").rows() if not _kept(models, artefact)
     ]
-    rows = [tx.live(BASELINE).filter(pl.col("model_version").is_in(gone)).select(_SERIES)]
+    rows = [tx.live(BASELINE).filter(pl.col("model_version").is_in(gone)).select(RETAILER_SERIES)]
     for name, retailer in sorted(settings.retailers.items()):
         weights = None if retailer.source_weights is None else f"{WEIGHTS}{retailer.source_weights}"
         series = tx.live(SALES_TIMESERIES, replace(EVER, retailer=name))
-        rows.append(series.filter(pl.col("model_version").ne_missing(pl.lit(weights, dtype=pl.String))).select(_SERIES))
+        rows.append(
+            series.filter(pl.col("model_version").ne_missing(pl.lit(weights, dtype=pl.String))).select(RETAILER_SERIES)
+        )
     return pl.concat(rows).unique()
 
 

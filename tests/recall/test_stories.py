@@ -16,7 +16,19 @@ from mrs_assets.contracts.logs.rereview import REATTRIBUTED
 from mrs_assets.contracts.logs.slo import SLO_RESULTS
 from mrs_resources.kernel import Provenance
 from mrs_resources.log_store import EVER
-from tests.recall.conftest import DAYS, campaign, day, days_pass, moved, recalled, report_of, reports, rounds, spikes, versions
+from tests.recall.conftest import (
+    DAYS,
+    campaign,
+    day,
+    days_pass,
+    moved,
+    recalled,
+    report_of,
+    reports,
+    rounds,
+    spikes,
+    versions,
+)
 from tests.world import DirectWorld, World, daily_sales
 
 NOTES = "The store manager says that a school nearby had its fair on these days; please look at it again."

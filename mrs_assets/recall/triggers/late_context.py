@@ -9,12 +9,12 @@ import polars as pl
 from mrs_assets.attribution.coverage import covered, store_limits
 from mrs_assets.attribution.dated import Feeds, dated_candidates
 from mrs_assets.attribution.pairs import EARLY
+from mrs_assets.contracts.columns import SERIES
 from mrs_assets.contracts.settings import Retailer
 from mrs_assets.recall.facts import CONTEXT, Facts
 from mrs_assets.recall.fired import fired, listed
 
 NAME = "late_context"
-SERIES = ["store_id", "sku"]
 _IDS = {"promotions": "promotion_id", "campaigns": "campaign_id", "contextual_events": "event_id"}
 
 
