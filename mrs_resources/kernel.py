@@ -241,7 +241,7 @@ class Kernel:
         else:
             version, condition, join = "1", "TRUE", ""
         insert = (
-            f"INSERT INTO {contract.name} SELECT ?, o.retailer, o.business_day, {quoted(columns, 'o')}, "
+            f"INSERT INTO {contract.name} ({quoted(list(contract.schema))}) SELECT ?, o.retailer, o.business_day, {quoted(columns, 'o')}, "
             f"{version}, CAST(? AS TIMESTAMPTZ) + to_microseconds({place_in_batch(contract)}), "
             "o.row_hash, false, o.is_degraded, o.degraded_reasons, ?, ?, ?, o.model_version "
             f"FROM {OFFERED} o {join} WHERE ({condition})"
@@ -267,7 +267,7 @@ class Kernel:
         }
         columns = ", ".join(changed.get(c, f'o."{c}"') for c in contract.schema)
         return self._count(
-            f"INSERT INTO {contract.name} SELECT {columns} FROM {contract.name} o "
+            f"INSERT INTO {contract.name} ({quoted(list(contract.schema))}) SELECT {columns} FROM {contract.name} o "
             f"JOIN latest l ON {same_key(contract, 'o', 'l')} AND o.version = l.version "
             f"{which.format(same_key=same_key(contract, 'o', 'f'))} "
             "WHERE o.run_id = ? AND NOT l.is_retracted "

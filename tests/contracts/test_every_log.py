@@ -88,6 +88,13 @@ def test_a_column_gained_later_is_added_to_an_older_table(contract: Contract, st
         tx.append(contract, example_rows(contract), SOME, WRITER)
         dropped = optional or "model_version"
         tx.connection.execute(f'ALTER TABLE {contract.name} DROP COLUMN "{dropped}"')
+    corrected = example_rows(contract, variant=1)
     with LogStore(tmp_path).transaction() as tx:
+        assert tx.live(contract)[dropped].null_count() == 3
+        tx.append(contract, corrected, SOME, WRITER)
         kept = tx.live(contract)
-    assert kept[dropped].null_count() == 3
+        tx.append(contract, corrected.head(0), EVER, WRITER)
+        retracted = tx.history(contract).filter("is_retracted")
+    names = contract.body.names()
+    assert_frame_equal(kept.select(names), corrected, check_row_order=False)
+    assert_frame_equal(retracted.select(names), corrected, check_row_order=False)
