@@ -15,7 +15,7 @@ from mrs_assets.contracts.logs.edits import USER_EDITS
 from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.resilience import Fault
-from tests.slo.levels import DAYS, checks, copied, sales, time_passes, under, value_of, worst_of
+from tests.slo.levels import DAYS, alerts, checks, copied, sales, time_passes, under, value_of, worst_of
 from tests.slo.stories.story import Acts, Story
 from tests.world import World
 
@@ -56,6 +56,10 @@ def an_answer_after_the_limit_is_none_in_time(log: Contract, in_time: str, known
     mended = under(failing)
     mended.tick()
     assert not checks(mended)[in_time].passed
+    time_passes(mended, minutes=mended.settings.alerts.hold_down_minutes)
+    checks(mended)
+    newest = [note for note in alerts(mended) if note.fingerprint == f"slo:{in_time}:acme"][-1]
+    assert (newest.tells, newest.parent_id) == (True, None), "what outlives its parent is told then"
     time_passes(mended, days=8)
     mended.send(sales(DAYS + 3, DAYS + 4, times=4), "after-that.csv")
     mended.tick()
