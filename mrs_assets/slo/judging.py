@@ -76,6 +76,7 @@ def result_rows(judged: Sequence[Judged], facts: Facts) -> pl.DataFrame:
             "severity": each.objective.severity,
             "since": each.since,
             "value": each.measured.value,
+            "missed_with": _missed_with(each),
             "limit": each.objective.limit(facts.settings.slo),
             "unit": each.objective.unit,
             "window": each.objective.window_in_words(facts.settings.slo),
@@ -115,6 +116,11 @@ def _budget(objective: Objective, measured: Measured, state: State, since: datet
     current = pl.DataFrame([{"since": since, "state": state}], schema=past.schema)
     history = pl.concat([past, current]).unique(["since", "state"], maintain_order=True)
     return budget_of_time(history, facts.now, levels.budget_share, period)
+
+
+def _missed_with(judged: Judged) -> float | None:
+    """The value of a breach to one significant digit: it moves when the breach does, and seldom with the clock."""
+    return float(f"{judged.measured.value:.0e}") if judged.state == "breached" else None
 
 
 def _stepped(budget: Budget | None) -> float | None:

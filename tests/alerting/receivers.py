@@ -36,10 +36,12 @@ class Webhook:
     Attributes:
         port: on the loopback interface.
         taken: every message read, in order.
-        outages: chance of an answer of 500, of no answer in time, and of a line that breaks.
+        outages: chance of one of the faults.
+        faults: an answer of 500, none in time, a line that breaks before it is read, and one that breaks after.
     """
 
     outages: float = 0.0
+    faults: tuple[str, ...] = ("500", "slow", "broken", "lost answer")
     slow_seconds: float = 1.0
     seed: int = 0
     taken: list[Taken] = field(default_factory=list)
@@ -57,7 +59,7 @@ class Webhook:
         with self._lock:
             if self._drawn.random() >= self.outages:
                 return None
-            return self._drawn.choice(["500", "slow", "broken", "lost answer"])
+            return self._drawn.choice(self.faults)
 
     def take(self, headers: Any, body: bytes) -> None:
         told = json.loads(body)

@@ -10,13 +10,16 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from mrs_assets.alerting.note import Note, notes_of
+from mrs_assets.contracts.logs.alerts import ALERTS
 from mrs_assets.contracts.logs.slo import SLO_RESULTS
 from mrs_assets.contracts.settings import Settings
-from mrs_assets.graph import SERVICE_LEVELS, feed_logs
+from mrs_assets.graph import LOOKED_AT, feed_logs
 from mrs_assets.in_process import GraphRunner
 from mrs_assets.planning.intake import admission_requests
 from mrs_assets.planning.run_tags import admission_tags
 from mrs_resources.kernel import Provenance
+from mrs_resources.log_store import SYSTEM_RUN
 from tests.conftest import SteppingClock
 from tests.world import FIRST_DAY, DirectWorld, World, daily_sales, settings_for
 
@@ -75,10 +78,10 @@ def admit_only(world: World) -> None:
 
 
 def checks(world: World) -> dict[str, dg.AssetCheckEvaluation]:
-    """What the check of every objective says now."""
+    """What the check of every objective says now; alerts follow."""
     with dg.DagsterInstance.ephemeral() as instance:
         runner = GraphRunner(world.definitions, world.warehouse, world.settings, instance)
-        ran = runner.run(SERVICE_LEVELS, {})
+        ran = runner.run(LOOKED_AT, {})
     assert ran.failed == ()
     return {check.check_name: check for check in ran.checks}
 
@@ -105,3 +108,10 @@ def states(world: World, objective: str, subject: str = "acme") -> list[str]:
 def result(world: World, objective: str, subject: str = "acme") -> dict[str, Any]:
     """The newest recorded result."""
     return world.live(SLO_RESULTS).filter(objective=objective, subject=subject).row(0, named=True)
+
+
+def alerts(world: World) -> list[Note]:
+    """Every change of every alert, oldest first."""
+    with world.warehouse.store.transaction() as tx:
+        notes = notes_of(tx.history(ALERTS, run_id=SYSTEM_RUN))
+    return sorted(notes, key=lambda note: (note.noted_at, note.alert_id))

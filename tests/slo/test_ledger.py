@@ -53,6 +53,25 @@ def test_a_second_look_and_one_five_minutes_later_append_nothing(known: World, t
     assert later > world.live(SLO_RESULTS).filter(objective="sales_arrive_on_time")["value"][0]
 
 
+def test_what_is_missed_by_more_is_a_version_and_another_five_minutes_are_none(known: World, tmp_path: Path) -> None:
+    world = copied(known, tmp_path / "home")
+
+    def kept() -> list[float]:
+        checks(world)
+        with world.warehouse.store.transaction() as tx:
+            history = tx.history(SLO_RESULTS).filter(objective="sales_arrive_on_time", state="breached")
+        return history["missed_with"].to_list()
+
+    time_passes(world, hours=37)
+    assert kept() == [40]
+    before = world.rows_ever()
+    time_passes(world, minutes=5)
+    assert kept() == [40]
+    assert world.rows_ever() == before
+    time_passes(world, hours=10)
+    assert kept() == [40, 50]
+
+
 def test_an_empty_home_knows_nothing_guesses_nothing_and_writes_nothing(tmp_path: Path) -> None:
     world = world_at(tmp_path)
     told = checks(world)

@@ -34,7 +34,7 @@ class ServiceLevel(Rows):
 
 
 class SloResult(Rows):
-    """One objective for one subject, each time that it changed between met and breached, or its budget moved a step."""
+    """One objective for one subject, each time that it was met or missed, was missed by more, or spent its budget."""
 
     objective: str = name(description="The check, a true sentence in snake case.")
     subject: str = name(description="What is judged: a retailer, or `*` for all.")
@@ -42,6 +42,10 @@ class SloResult(Rows):
     severity: str = required(isin=list(SEVERITIES), description="`warn` is amber, `error` is red.")
     since: Instant = required(description="When this state began. UTC.")
     value: float = optional(description="The value when this row was written, in the limit's unit; NULL: not known.")
+    missed_with: float = optional(
+        description="The value to one significant digit while the objective is missed, so that what grows worse is a "
+        "version of its own; NULL: it is not missed."
+    )
     limit: float = optional(description="The limit that the value is held against.")
     unit: str = required(description="Unit of value and limit: `minutes`, `hours`, `share` or `count`.")
     window: str = optional(description="What the value was taken over, in words.")
