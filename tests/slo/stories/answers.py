@@ -159,6 +159,25 @@ def an_edit_of_what_was_never_there_is_told_until_it_is_undone(known: World, hom
     yield world
 
 
+def a_recalled_report_waits_while_nobody_can_look_at_it(known: World, home: Path) -> Acts:
+    failing = copied(known, home, faults=(Fault(point=ATTRIBUTED.name, action="raise"),))
+    asked = {"report_id": failing.live(FINALISED)["report_id"][0], "action": "request_review", "path": "reprocess"}
+    asked |= {"annotation_id": str(uuid.UUID(int=1)), "actor": "ada", "user_role": "analyst"}
+    asked |= {"acted_at": "2024-06-01T10:00:00Z", "reopen_reason": "new_evidence"}
+    failing.send_edit(asked | {"reason": "There was a fair in the next street, and nobody told the planners of it."})
+    failing.tick()
+    yield failing
+    time_passes(failing, days=15)
+    late = yield failing
+    assert [row["report"] for row in worst_of(late)] == [asked["report_id"]]
+    assert value_of(late) == pytest.approx(15 * 24, abs=1)
+    time_passes(failing, days=6)
+    yield failing
+    mended = under(failing)
+    mended.tick()
+    yield mended
+
+
 STORIES = {
     "active_reports_have_a_cause": Story(
         active_reports_are_covered_again_once_their_causes_are_there, explained_by="missing:MRPAL_down:acme"
@@ -175,4 +194,5 @@ STORIES = {
     "no_partition_left_failed": Story(a_replay_that_failed_is_red_after_an_hour_and_says_which),
     "no_partition_left_degraded_unseen": Story(what_could_be_mended_and_is_not_is_seen),
     "every_edit_has_its_report": Story(an_edit_of_what_was_never_there_is_told_until_it_is_undone),
+    "recalled_reports_are_looked_at_in_time": Story(a_recalled_report_waits_while_nobody_can_look_at_it),
 }
