@@ -36,7 +36,7 @@ def recall_asset(settings: Settings) -> dg.AssetsDefinition:
     deps = [dg.AssetDep(log.name, partition_mapping=dg.AllPartitionMapping()) for log in reads]
 
     @dg.multi_asset(
-        name="recall",
+        name="rereview",
         specs=[
             log_spec(log, None, description="Written by recall alone; nothing of it is ever taken back.", deps=deps)
             for log in RECALL_LOGS
