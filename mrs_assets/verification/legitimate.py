@@ -6,6 +6,8 @@
 * *Words about former beliefs* (`moved_words`): an edit of an event holds for the event that its reports moved to, one
   of a report for the report that replaced it, and a policy approves what it sees at the time. A clean build has no
   former event or report to be moved from, and never saw what the policy saw. Only what edits can set may differ.
+* *Recalled reports* (`recalled`): a clean build has no past to doubt. Which round looked at a report again, and what
+  people are to see of it, may differ; what the machine says may not: it is what is concluded from the final inputs.
 * *What cannot be computed again* (`not_repeatable`): series that were fused by source weights that are no longer
   declared, or computed with a model whose artefact is gone, and whatever of the same store and product follows.
 
@@ -27,6 +29,7 @@ from mrs_assets.contracts.logs.edits import USER_EDITS, USER_EVENT_EDITS
 from mrs_assets.contracts.logs.events import EVENTS
 from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.logs.model_registry import MODEL_REGISTRY
+from mrs_assets.contracts.logs.rereview import REREVIEW_WORKLIST
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.views import MINORITY_EVENTS, MINORITY_REPORTS
@@ -37,11 +40,12 @@ from mrs_assets.verification.comparison import SetApart
 from mrs_resources.log_store import EVER, SYSTEM_RUN, Transaction
 from mrs_resources.model_store import ArtefactMissing, ModelStore
 
-HISTORY, MOVED_WORDS, NOT_REPEATABLE = "history", "moved_words", "not_repeatable"
+HISTORY, MOVED_WORDS, RECALLED, NOT_REPEATABLE = "history", "moved_words", "recalled", "not_repeatable"
 
 WORDS: Mapping[str, str] = {
     HISTORY: "records of what was believed for a while and is no longer; a clean build never came to believe it",
     MOVED_WORDS: "rows that carry a person's or a policy's word on something that was believed at the time",
+    RECALLED: "reports that were looked at again; a clean build has no past to doubt",
     NOT_REPEATABLE: "rows that follow from source weights that are no longer declared, or from a model whose artefact "
     "is gone: they cannot be computed again",
 }
@@ -83,6 +87,24 @@ SET_BY_REPORT_EDITS = SET_BY_EDITS | {
 }
 """Columns that a report's edit can set."""
 
+SET_BY_RECALL = frozenset(
+    {
+        "rereview_round",
+        "trigger_reason",
+        "trigger_at",
+        "outputs_generated_at",
+        "review_state",
+        "review_sides",
+        "source_used_recall",
+        "source_used_proposed",
+        "source_used_structure",
+        "source_used_shape",
+        "source_used_final",
+        "source_used_review",
+    }
+)
+"""Columns that tell of a re-review; none of them is what it concluded."""
+
 WEIGHTS = "sources-"
 """Begin of the model version of a fused series, before the fingerprint of the weights."""
 
@@ -112,6 +134,8 @@ def set_apart(tx: Transaction, models: ModelStore, settings: Settings) -> dict[s
     for name in (FINALISED.name, MINORITY_REPORTS.name):
         found.setdefault(name, []).append(SetApart(MOVED_WORDS, reports, SET_BY_EDITS))
         found[name].append(SetApart(MOVED_WORDS, _spoken_of_as_another(tx), SET_BY_REPORT_EDITS))
+    for name in (FINALISED.name, MINORITY_REPORTS.name):
+        found[name].append(SetApart(RECALLED, recalled(tx), SET_BY_RECALL))
     found[MINORITY_EVENTS.name].append(SetApart(MOVED_WORDS, events, SET_BY_EDITS))
     lost = _not_repeatable(tx, models, settings)
     if lost.height:
@@ -149,6 +173,12 @@ def _moved_words(tx: Transaction) -> tuple[pl.DataFrame, pl.DataFrame]:
 def _spoken_of_as_another(tx: Transaction) -> pl.DataFrame:
     """Reports that carry a word on a report which they replaced."""
     return tx.live(FINALISED).filter(pl.col("edited_as").list.len() > 0).select("report_id")
+
+
+def recalled(tx: Transaction) -> pl.DataFrame:
+    """Reports that were ever looked at again: report_id."""
+    tx.ensure(REREVIEW_WORKLIST)
+    return tx.live(REREVIEW_WORKLIST, columns=["report_id"]).unique().sort("report_id")
 
 
 def _not_repeatable(tx: Transaction, models: ModelStore, settings: Settings) -> pl.DataFrame:

@@ -62,6 +62,8 @@ def problem_with(words: list[str]) -> str | None:
             return None
         if words[0] not in command.commands and (default := getattr(command, "default_command", None)):
             words = [default, *words]
+        if command.invoke_without_command and words[0] in {name for p in command.params for name in p.opts}:
+            break
         if words[0] not in command.commands:
             return f"there is no command {words[0]!r}"
         command, words = command.commands[words[0]], words[1:]
@@ -116,6 +118,8 @@ def test_commands_are_found_in_the_pages() -> None:
     [
         ("show reports --as-of now --limit 3", None),
         ("models approve abc --as me", None),
+        ("recall --dry-run --trigger aged", None),
+        ("recall --wet-run", "there is no command '--wet-run'"),
         ("shew reports", "there is no command 'shew'"),
         ("show reports --colour", "there is no option --colour"),
         ("tick now", "too many arguments"),

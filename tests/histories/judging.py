@@ -20,7 +20,7 @@ from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.logs.unified_sales import UNIFIED_SALES
 from mrs_assets.contracts.views import MINORITY_REPORTS, VIEWS
 from mrs_assets.verification.comparison import COMPARED, SetApart, differences
-from mrs_assets.verification.legitimate import SET_BY_REPORT_EDITS
+from mrs_assets.verification.legitimate import RECALLED, SET_BY_RECALL, SET_BY_REPORT_EDITS, recalled
 from mrs_resources.log_store import FIRST_RUN
 from tests.histories.driver import Home
 from tests.histories.naive import Word, verdict
@@ -39,7 +39,7 @@ def unlike_a_clean_build(world: World, start: Start, folder: Path) -> Iterator[s
         done = clean.tick()
         assert not done.failed, done.failed
         twice = [_spoken_of_twice(world)]
-        apart = {FINALISED.name: twice, MINORITY_REPORTS.name: twice}
+        apart = {name: [*twice, *_recalled(world.home, clean)] for name in (FINALISED.name, MINORITY_REPORTS.name)}
         told = differences(clean.warehouse.store, FIRST_RUN, world.home.warehouse.store, FIRST_RUN, apart)
         for change in told:
             if change.dataset in STATE and not change.is_none:
@@ -47,6 +47,13 @@ def unlike_a_clean_build(world: World, start: Start, folder: Path) -> Iterator[s
                 yield f"{change.dataset}: {counts}: {' | '.join(change.examples)}"
     finally:
         close(clean)
+
+
+def _recalled(*homes: Home) -> Iterator[SetApart]:
+    """Reports that either side looked at again, each for reasons of its own time."""
+    for home in homes:
+        with home.warehouse.store.transaction() as tx:
+            yield SetApart(RECALLED, recalled(tx), SET_BY_RECALL)
 
 
 def _send_what_it_came_to(world: World, clean: Home) -> None:
