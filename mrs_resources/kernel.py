@@ -241,7 +241,8 @@ class Kernel:
         else:
             version, condition, join = "1", "TRUE", ""
         insert = (
-            f"INSERT INTO {contract.name} ({quoted(list(contract.schema))}) SELECT ?, o.retailer, o.business_day, {quoted(columns, 'o')}, "
+            f"INSERT INTO {contract.name} ({quoted(list(contract.schema))}) "
+            f"SELECT ?, o.retailer, o.business_day, {quoted(columns, 'o')}, "
             f"{version}, CAST(? AS TIMESTAMPTZ) + to_microseconds({place_in_batch(contract)}), "
             "o.row_hash, false, o.is_degraded, o.degraded_reasons, ?, ?, ?, o.model_version "
             f"FROM {OFFERED} o {join} WHERE ({condition})"
