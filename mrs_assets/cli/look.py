@@ -11,12 +11,15 @@ import polars as pl
 import typer
 from rich.markup import escape
 
-from mrs_assets.cli.output import Format, print_rows, print_side_by_side, print_table, say
+from mrs_assets.cli.output import Format, print_records, print_rows, print_side_by_side, print_table, say
 from mrs_assets.contracts.errors import UnknownName, UserMistake
 from mrs_assets.contracts.settings import Settings, load_settings
 from mrs_assets.contracts.views import MINORITY_REPORTS, find_view
 from mrs_assets.hydration.folds import FOLDS
 from mrs_resources.reader import SnapshotReader
+
+MOST_COLUMNS = 12
+"""Columns that fit beside each other; a wider log is shown as one record after the other."""
 
 REPORT_COLUMNS = {
     "report_id": "report",
@@ -65,8 +68,12 @@ def show(
     rows = reader_of(settings).show(name, as_of=instant(as_of) if as_of else None, live=live, where=where, limit=limit)
     if columns is not None:
         print_rows(_only(rows, columns.split(",")), form)
+    elif form is not Format.table:
+        print_rows(rows, form)
+    elif _is_view(name):
+        print_table(_for_people(name, rows, settings))
     else:
-        print_rows(_for_people(name, rows, settings) if form is Format.table else rows, form)
+        _print_log(rows)
 
 
 def explain(
@@ -130,6 +137,9 @@ _LEFT_OUT = (
 )
 """What every row of a report repeats, or what is printed on its own."""
 
+_MACHINERY = ("run_id", "row_hash", "batch_id", "dagster_run_id", "code_version")
+"""What says nothing to somebody who reads a log."""
+
 
 def print_events(settings: Settings, limit: int = 25) -> None:
     """The readable table of events: what, where, when, uplift with interval, cause, confidence, degraded."""
@@ -159,13 +169,17 @@ def instant(text: str) -> datetime:
     return written
 
 
+def _is_view(name: str) -> bool:
+    try:
+        find_view(name)
+    except UnknownName:
+        return False
+    return True
+
+
 def _for_people(name: str, rows: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     """The columns that a person reads first, in the retailer's local time."""
-    try:
-        view = find_view(name)
-    except UnknownName:
-        return rows
-    if view.name == MINORITY_REPORTS.name:
+    if find_view(name).name == MINORITY_REPORTS.name:
         columns = REPORT_COLUMNS
     else:
         columns = EVENT_COLUMNS
@@ -178,6 +192,25 @@ def _for_people(name: str, rows: pl.DataFrame, settings: Settings) -> pl.DataFra
     parts = [_local(part, settings) for part in rows.with_row_index("place").partition_by("retailer")]
     told = pl.concat(parts).sort("place") if parts else rows.with_columns(impact=pl.lit(""))
     return told.select(pl.col(column).alias(title) for column, title in columns.items())
+
+
+def _print_log(rows: pl.DataFrame) -> None:
+    """Print rows of a log without what only the machine reads, and without columns that say nothing in any of them."""
+    kept = [c for c in rows.columns if c not in _MACHINERY and (rows.is_empty() or _says_something(rows[c]))]
+    if left_out := [c for c in rows.columns if c not in kept]:
+        say(f"Not shown: {', '.join(left_out)}. `--columns` and `--format json` have them.")
+    if rows.height and len(kept) > MOST_COLUMNS:
+        print_records(rows.select(kept))
+    else:
+        print_table(rows.select(kept))
+
+
+def _says_something(column: pl.Series) -> bool:
+    if column.dtype == pl.Boolean:
+        return bool(column.any())
+    if column.dtype.base_type() is pl.List:
+        return bool((column.list.len() > 0).any())
+    return column.null_count() < len(column)
 
 
 def _local(rows: pl.DataFrame, settings: Settings) -> pl.DataFrame:

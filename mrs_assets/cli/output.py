@@ -61,6 +61,17 @@ def print_table(frame: pl.DataFrame, *, title: str | None = None) -> None:
     _shown.print(table)
 
 
+def print_records(frame: pl.DataFrame) -> None:
+    """Print rows that are too wide for a table one after the other, a line per field."""
+    for place, row in enumerate(frame.iter_rows(named=True), start=1):
+        table = Table(title=f"row {place} of {frame.height}", title_justify="left", show_header=False)
+        table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")
+        for name, value in row.items():
+            table.add_row(name, "–" if value is None else escape(_cell(value)))
+        _shown.print(table)
+
+
 def print_coloured(heads: Sequence[str], rows: Iterable[Sequence[str | Text]], *, title: str) -> None:
     """Print cells that are words already; a head that ends in `#` is above figures. Nothing where there is no row."""
     table = Table(title=title, title_justify="left", header_style="bold")

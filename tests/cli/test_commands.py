@@ -107,6 +107,23 @@ def test_dead_letters_are_grouped_and_shown_with_what_they_said(ticked: Path) ->
     assert "many" in payloads
 
 
+def test_a_log_that_is_too_wide_for_a_table_is_shown_as_records_and_says_what_it_leaves_out(ticked: Path) -> None:
+    code, out, err = mrs(ticked, "show", "feed_arrivals_log")
+    assert code == 0
+    cells = [line.split("│") for line in out.split("row 2 of ")[0].splitlines() if "│" in line]
+    told = {name.strip(): value.strip() for _, name, value, _ in cells}
+    assert told["rows_duplicate"] == "0", "none is a number, and is told"
+    assert told.keys().isdisjoint({"row_hash", "is_retracted"})
+    assert "Not shown: run_id" in err
+    assert "is_retracted" in err
+
+
+def test_a_log_without_rows_shows_its_columns(ticked: Path) -> None:
+    code, out, _ = mrs(ticked, "show", "unified_sales_data", "--limit", "0")
+    assert code == 0
+    assert "┏" in out
+
+
 def test_health_counts_rows_per_log(ticked: Path) -> None:
     code, out, _ = mrs(ticked, "health", "--json")
     assert code == 0
