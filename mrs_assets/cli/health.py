@@ -96,7 +96,7 @@ def _print(known: Health) -> None:
         title="What keeps failing",
     )
     print_coloured(
-        ("Alert", "Severity", "What", "For", "Since", "Not delivered to"),
+        ("Alert", "Severity", "What", "For", "Since", "Silent until", "Not delivered to"),
         (
             (
                 row["alert_id"],
@@ -104,6 +104,7 @@ def _print(known: Health) -> None:
                 row["title"],
                 ", ".join(row["retailers"]) or "all",
                 words.instant(row["opened_at"]),
+                words.instant(until) if (until := row["silent_until"]) and until > known.now else words.UNKNOWN,
                 ", ".join(row["undelivered_to"]) or words.UNKNOWN,
             )
             for row in known[HEALTH_ALERTS].to_dicts()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from mrs_assets.contracts.logs.alerts import ALERTS, DELIVERIES
+from mrs_assets.contracts.logs.alerts import ALERTS, DELIVERIES, SILENCES
 from mrs_assets.contracts.logs.replays import REPLAY_PLANS
 from mrs_assets.contracts.logs.slo import SLO_RESULTS
 from mrs_assets.health.view import COUNT, DAY, INSTANT, NUMBER, TEXT, TEXTS, HealthView, true_rows
@@ -52,8 +52,13 @@ def _alerts(tables: Collection[str]) -> str:
         "SELECT alert_id, list(channel ORDER BY channel) AS undelivered_to, arg_min(detail, channel) AS delivery_error "
         f"FROM ({tried}) WHERE untold > coalesce(told, 0) GROUP BY alert_id"
     )
+    silent = (
+        f"SELECT alert_id, max(s.until) AS silent_until FROM ({newest}) a JOIN ({true_rows(SILENCES, tables)}) s "
+        "ON a.fingerprint GLOB s.fingerprint AND s.until > a.opened_at GROUP BY alert_id"
+    )
     return (
-        f"SELECT a.*, coalesce(u.undelivered_to, []) AS undelivered_to, u.delivery_error FROM ({newest}) a "
+        "SELECT a.*, s.silent_until, coalesce(u.undelivered_to, []) AS undelivered_to, u.delivery_error "
+        f"FROM ({newest}) a LEFT JOIN ({silent}) s ON s.alert_id = a.alert_id "
         f"LEFT JOIN ({untold}) u ON u.alert_id = a.alert_id "
         "WHERE a.state <> 'resolved' OR u.alert_id IS NOT NULL"
     )
@@ -73,6 +78,7 @@ HEALTH_ALERTS = HealthView(
         "opened_at": (INSTANT, "When it opened. UTC."),
         "noted_at": (INSTANT, "When its newest change was noted. UTC."),
         "parent_id": (TEXT, "Open alert that explains this one, which therefore is not delivered."),
+        "silent_until": (INSTANT, "Until when somebody silenced it, which may have passed; NULL: nobody did. UTC."),
         "link": (TEXT, "Where to look."),
         "undelivered_to": (TEXTS, "Channels that do not know its newest change because delivery failed."),
         "delivery_error": (TEXT, "Why the first of them failed."),

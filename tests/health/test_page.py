@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from mrs_assets.contracts.logs.alerts import ALERTS, DELIVERIES
+from mrs_assets.contracts.logs.alerts import ALERTS, DELIVERIES, SILENCES
 from mrs_assets.contracts.logs.attributed import ATTRIBUTED
 from mrs_assets.contracts.logs.detected import DETECTED
 from mrs_assets.contracts.logs.slo import SLO, SLO_RESULTS
@@ -23,7 +23,7 @@ from mrs_resources.breaker import note_failure
 from mrs_resources.log_store import LogStore
 from mrs_resources.publisher import Publisher
 from mrs_resources.snapshot_draft import SnapshotDraft
-from tests.health.written import HOSTILE, NOON, alert, delivery, level, minutes, publish, result
+from tests.health.written import HOSTILE, NOON, alert, delivery, level, minutes, publish, result, silence
 from tests.hydration.rows import PROVENANCE, put, row
 from tests.world import settings_for
 
@@ -155,6 +155,18 @@ def test_one_state_has_one_page(store: LogStore, tmp_path: Path, settings: Setti
     (tmp_path / "published").unlink()
     publish(store, tmp_path, settings)
     assert [(tmp_path / "published" / name).read_bytes() for name in ("health.html", "metrics.prom")] == first
+
+
+def test_who_is_told_of_an_alert_is_said(store: LogStore, tmp_path: Path, settings: Settings) -> None:
+    with store.transaction() as tx:
+        put(tx, ALERTS, *(alert(n, fingerprint=f"f{n}") for n in range(1, 5)), alert(5, parent_id="AL-1"))
+        put(tx, DELIVERIES, delivery(1, "failed"))
+        put(tx, SILENCES, silence("f2", 24 * 9_000), silence("f3", 0))
+    publish(store, tmp_path, settings)
+    text = Page(published_page(tmp_path)).text
+    told = [said.split("Alert ")[0] for said in text.split("Alert ")[1:]]
+    expected = ("to pager: refused", "silent until", "no delivery failed", "no delivery failed", "with AL-1")
+    assert [said for said, shown in zip(expected, told, strict=True) if said not in shown] == []
 
 
 def test_what_is_not_known_is_a_dash_and_an_empty_home_says_so(

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from mrs_assets.contracts.contract import Contract
-from mrs_assets.contracts.logs.alerts import ALERTS, DELIVERIES
+from mrs_assets.contracts.logs.alerts import ALERTS, DELIVERIES, SILENCES
 from mrs_assets.contracts.logs.attributed import ATTRIBUTED
 from mrs_assets.contracts.logs.replays import REPLAY_PLANS
 from mrs_assets.contracts.logs.slo import SLO, SLO_RESULTS
@@ -24,7 +24,7 @@ from mrs_assets.health.reading import HEALTH_VIEWS, Health
 from mrs_resources.breaker import note_failure
 from mrs_resources.log_store import SYSTEM_RUN, LogStore
 from mrs_resources.staging import DEAD_LETTER
-from tests.health.written import DAY, NOON, alert, delivery, health_of, level, minutes, read, result
+from tests.health.written import DAY, NOON, alert, delivery, health_of, level, minutes, read, result, silence
 from tests.hydration.rows import ALL_DAYS, PROVENANCE, put, row
 from tests.world import settings_for
 
@@ -198,6 +198,15 @@ def test_alerts_are_listed_while_open_and_while_somebody_was_not_told(
         ("Alert 3", "resolved", ["pager"]),
         ("Alert 4", "open", ["pager"]),
     ]
+
+
+def test_an_alert_that_somebody_silenced_says_until_when(store: LogStore, tmp_path: Path, settings: Settings) -> None:
+    silences = [silence("slo:*:acme", 4), silence("slo:*", 6), silence("missing:*", 8)]
+    names = ("slo:sales_arrive_on_time:acme", "slo:detection_is_fresh:bolts", "channel:pager")
+    alerts = [alert(n, fingerprint=name) for n, name in enumerate(names, start=1)]
+    wrote(store, (ALERTS, alerts), (SILENCES, silences))
+    seen = health_of(store, tmp_path, settings)[HEALTH_ALERTS]
+    assert seen["silent_until"].to_list() == [NOON + timedelta(hours=6), NOON + timedelta(hours=6), None]
 
 
 def test_a_plan_waits_until_a_later_or_equal_one_of_its_retailer_is_done(

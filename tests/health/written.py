@@ -57,6 +57,11 @@ def delivery(number: int, outcome: str, *, change: int = 1, attempt: int = 1, ch
     return own | told | {"detail": None if outcome == "sent" else "refused", "attempted_at": NOON, "message_id": "m"}
 
 
+def silence(pattern: str, hours: float) -> dict[str, Any]:
+    own = {"retailer": "*", "business_day": DAY, "silence_id": f"{pattern}/{hours}", "fingerprint": pattern}
+    return own | {"since": NOON, "until": NOON + timedelta(hours=hours), "actor": "ada", "reason": "They move house."}
+
+
 def sold(day: date, units: float | None, received_at: datetime, sku: str = "milk", **values: Any) -> dict[str, Any]:
     moment = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
     own = {"retailer": "acme", "business_day": day, "store_id": "s1", "sku": sku, "ts": moment, "source": "till"}
