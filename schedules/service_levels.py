@@ -4,17 +4,13 @@ from datetime import datetime, timedelta
 
 import dagster as dg
 
+from mrs_assets.under_way import is_under_way
+
 EVERY_FIVE_MINUTES = "*/5 * * * *"
 KEPT = timedelta(days=7)
 """How long Dagster remembers a look that went well; what it found is in the logs."""
 
 FORGOTTEN_AT_ONCE = 20
-UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-]
 
 
 def service_levels_schedule(job_name: str) -> dg.ScheduleDefinition:
@@ -32,8 +28,7 @@ def service_levels_schedule(job_name: str) -> dg.ScheduleDefinition:
         description="Judges every objective, and publishes what changed.",
     )
     def look(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        waiting = dg.RunsFilter(job_name=job_name, statuses=UNFINISHED)
-        if context.instance.get_runs(waiting, limit=1):
+        if is_under_way(context.instance, job_name):
             return dg.SkipReason("The last look has not ended.")
         _forget(context.instance, job_name, context.scheduled_execution_time - KEPT)
         return dg.RunRequest()

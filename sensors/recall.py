@@ -6,15 +6,10 @@ from mrs_assets.contracts.settings import Settings
 from mrs_assets.recall.table import EVENT_DRIVEN
 from mrs_assets.recall_asset import TRIGGERS_TAG
 from mrs_assets.recall_watch.run import is_due
+from mrs_assets.under_way import is_under_way
 from mrs_resources.warehouse import Warehouse
 
 SECONDS_BETWEEN_LOOKS = 300
-UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-]
 
 
 def recall_sensor(settings: Settings, job_name: str) -> dg.SensorDefinition:
@@ -30,7 +25,7 @@ def recall_sensor(settings: Settings, job_name: str) -> dg.SensorDefinition:
     def look(
         context: dg.SensorEvaluationContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> dg.RunRequest | dg.SkipReason:
-        if context.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED), limit=1):
+        if is_under_way(context.instance):
             return dg.SkipReason("Other runs are under way.")
         due, why = is_due(warehouse, settings, tuple(EVENT_DRIVEN))
         return dg.RunRequest(tags={TRIGGERS_TAG: ",".join(EVENT_DRIVEN)}) if due else dg.SkipReason(why)
