@@ -104,7 +104,8 @@ def _page(sections: Sequence[Section], told: Told) -> Iterator[str]:
     yield CAVEAT + "\n"
     if told.quick:
         yield "**Measured on a part only, to try it out: these figures are not the published ones.**\n"
-    yield from _targets(sections)
+    if any(section.targets for section in sections):
+        yield from _targets(sections)
     for section in sections:
         yield f"\n## {section.title}\n\n{section.text.strip()}"
         for caption, rows in section.tables.items():
