@@ -124,10 +124,11 @@ HEALTH_DAYS = HealthView(
 
 
 def _degraded(tables: Collection[str]) -> str:
+    """Of logs that are computed again once what they did without is there; a round of recall stays as it was."""
     parts = [
         f"SELECT '{log.name}' AS log, * FROM ({degraded_days_sql(log)})"
         for log in LOGS
-        if log.stage != "operations" and log.name in tables
+        if log.stage not in ("operations", "rereview") and log.name in tables
     ]
     if not parts:
         return (

@@ -15,6 +15,7 @@ from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.logs.alerts import ALERTS, DELIVERIES, SILENCES
 from mrs_assets.contracts.logs.attributed import ATTRIBUTED
 from mrs_assets.contracts.logs.replays import REPLAY_PLANS
+from mrs_assets.contracts.logs.rereview import REATTRIBUTED
 from mrs_assets.contracts.logs.slo import SLO, SLO_RESULTS
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.health.finality_sql import HEALTH_FINALITY
@@ -165,6 +166,12 @@ def test_what_is_degraded_is_named_with_its_reason_until_it_heals(
     wrote(store, (ATTRIBUTED, [row(ATTRIBUTED, 1, **half), row(ATTRIBUTED, 2, tick=3, **whole)]))
     healed = health_of(store, tmp_path, settings)[HEALTH_DEGRADED]
     assert healed.select("reason", "rows", "days").rows() == [("context_down", 1, 1)]
+
+
+def test_a_round_of_recall_is_not_waited_for_to_heal(store: LogStore, tmp_path: Path, settings: Settings) -> None:
+    hurt = {"is_degraded": True, "degraded_reasons": ["context_down"]}
+    wrote(store, (REATTRIBUTED, [row(REATTRIBUTED, 1, round=1, **hurt)]))
+    assert health_of(store, tmp_path, settings)[HEALTH_DEGRADED].is_empty()
 
 
 def test_objectives_show_their_newest_judgement(store: LogStore, tmp_path: Path, settings: Settings) -> None:
