@@ -93,7 +93,7 @@ def fit(lessons: Examples) -> FittedChoice:
 
     An absent input never makes the answer surer: its coefficient is not negative. Where the search stops depends on
     the order of additions, and so on the number of threads. From there the root of the slope is found, which the
-    penalty makes unique, far closer than a coefficient is rounded.
+    penalty makes unique, far closer than a coefficient is rounded; where that fails, the search's own end stands.
     """
     names, alternatives = list(candidate_terms()), list(unknown_terms())
     start = np.array([*(_declared()[name] for name in names), *(_ordinary(name) for name in alternatives)])
@@ -109,18 +109,22 @@ def fit(lessons: Examples) -> FittedChoice:
     inside = np.array([low is None or value > low for value, (low, _) in zip(found.x, bounds, strict=True)])
 
     def slope_inside(values: Floats) -> Floats:
-        coefficients = found.x.copy()
-        coefficients[inside] = values
-        return loss(coefficients)[1][inside]
+        return loss(_replaced(found.x, inside, values))[1][inside]
 
-    coefficients = found.x.copy()
-    coefficients[inside] = root(slope_inside, found.x[inside], tol=1e-13).x
-    coefficients = np.round(coefficients, DECIMALS) + 0.0
+    ends = (root(slope_inside, found.x[inside], tol=1e-13).x, found.x[inside])
+    nearest = min(ends, key=lambda values: float(np.abs(slope_inside(values)).max(initial=0.0)))
+    coefficients = np.round(_replaced(found.x, inside, nearest), DECIMALS) + 0.0
     return FittedChoice(
         candidate=dict(zip(names, coefficients[: len(names)].tolist(), strict=True)),
         unknown=dict(zip(alternatives, coefficients[len(names) :].tolist(), strict=True)),
         temperature=1.0,
     )
+
+
+def _replaced(coefficients: Floats, which: npt.NDArray[np.bool_], values: Floats) -> Floats:
+    replaced = coefficients.copy()
+    replaced[which] = values
+    return replaced
 
 
 def temperature(choice: FittedChoice, held_out: Examples) -> float:
