@@ -185,16 +185,16 @@ def tell(what: str, spent: Spent, full: Spent) -> None:
     print(f"  {', '.join(told)}", flush=True)
 
 
-def main() -> None:
-    """Measure a retailer per length of history."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--stores", type=int, default=100)
-    parser.add_argument("--skus", type=int, default=10)
+def at_each_length(run: Callable[[int, int, int], None], words: str | None, stores: int, skus: int) -> None:
+    """Measure a retailer per length of history, of the size that the command line says."""
+    parser = argparse.ArgumentParser(description=words)
+    parser.add_argument("--stores", type=int, default=stores)
+    parser.add_argument("--skus", type=int, default=skus)
     parser.add_argument("--days", type=int, nargs="+", default=[227, 365, 640])
     asked = parser.parse_args()
     for days in asked.days:
-        measure(asked.stores, asked.skus, days)
+        run(asked.stores, asked.skus, days)
 
 
 if __name__ == "__main__":
-    main()
+    at_each_length(measure, __doc__, stores=100, skus=10)

@@ -10,7 +10,6 @@ does, and writes it. Processor seconds without Dagster; compare ratios, and only
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections.abc import Sequence
 from datetime import timedelta
@@ -19,7 +18,7 @@ from unittest.mock import patch
 
 import polars as pl
 
-from benchmarks.correction import FIRST, Retailer, Spent
+from benchmarks.correction import FIRST, Retailer, Spent, at_each_length
 from mrs_assets.contracts.logs.rereview import REREVIEW_WORKLIST
 from mrs_assets.contracts.views import MINORITY_REPORTS
 from mrs_assets.recall_watch import run
@@ -72,16 +71,5 @@ def rows(retailer: Retailer, key: Sequence[str], name: str) -> int:
     return int(str(row["n"]))
 
 
-def main() -> None:
-    """Measure a retailer per length of history."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--stores", type=int, default=60)
-    parser.add_argument("--skus", type=int, default=20)
-    parser.add_argument("--days", type=int, nargs="+", default=[227, 365, 640])
-    asked = parser.parse_args()
-    for days in asked.days:
-        measure(asked.stores, asked.skus, days)
-
-
 if __name__ == "__main__":
-    main()
+    at_each_length(measure, __doc__, stores=60, skus=20)

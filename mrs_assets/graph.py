@@ -12,7 +12,7 @@ from mrs_assets.cohorting.stage import COHORTING_STAGE
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.feeds import FEED_DECLARATIONS
 from mrs_assets.contracts.logs.alerts import ALERTS
-from mrs_assets.contracts.logs.catalogue import LOGS
+from mrs_assets.contracts.logs.catalogue import COMPUTED
 from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.logs.model_registry import MODEL_REGISTRY
 from mrs_assets.contracts.logs.rereview import REATTRIBUTED, RECLUSTERED, REREVIEW_WORKLIST
@@ -55,9 +55,7 @@ LOOKED_AT = (*SERVICE_LEVELS, ALERTS.name)
 BY_THE_CLOCK = (*LOOKED_AT, PUBLISHED)
 """The same, and what changed is published."""
 
-MEASURED: tuple[Contract, ...] = tuple(
-    log for log in LOGS if log.stage not in ("operations", "rereview") and log is not MODEL_REGISTRY
-)
+MEASURED: tuple[Contract, ...] = tuple(log for log in COMPUTED if log is not MODEL_REGISTRY)
 """Logs whose partitions have service levels: those that say something of a retailer's day."""
 
 RECALL_LOGS: tuple[Contract, ...] = (REREVIEW_WORKLIST, RECLUSTERED, REATTRIBUTED)

@@ -11,7 +11,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from mrs_assets.contracts.logs.catalogue import LOGS
+from mrs_assets.contracts.logs.catalogue import COMPUTED
 from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import ContextFeed, Settings
@@ -84,4 +84,4 @@ def copied(world: World, home: Path) -> World:
 
 def contents(world: World) -> dict[str, pl.DataFrame]:
     """What every log says, operations left out."""
-    return {log.name: world.content(log) for log in LOGS if log.stage not in ("operations", "rereview")}
+    return {log.name: world.content(log) for log in COMPUTED}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from mrs_assets.contracts.logs.catalogue import LOGS
+from mrs_assets.contracts.logs.catalogue import COMPUTED, LOGS
 from mrs_assets.contracts.logs.slo import SLO
 from mrs_assets.health.view import COUNT, DAY, INSTANT, NUMBER, TEXT, HealthView, true_rows
 from mrs_resources.contract_sql import degraded_days_sql
@@ -125,11 +125,7 @@ HEALTH_DAYS = HealthView(
 
 def _degraded(tables: Collection[str]) -> str:
     """Of logs that are computed again once what they did without is there; a round of recall stays as it was."""
-    parts = [
-        f"SELECT '{log.name}' AS log, * FROM ({degraded_days_sql(log)})"
-        for log in LOGS
-        if log.stage not in ("operations", "rereview") and log.name in tables
-    ]
+    parts = [f"SELECT '{log.name}' AS log, * FROM ({degraded_days_sql(log)})" for log in COMPUTED if log.name in tables]
     if not parts:
         return (
             "SELECT NULL AS log, NULL AS retailer, NULL AS reason, 0 AS rows, 0 AS days, CAST(NULL AS DATE) AS "

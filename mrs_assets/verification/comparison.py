@@ -10,7 +10,7 @@ from typing import Literal
 import polars as pl
 
 from mrs_assets.contracts.contract import Contract
-from mrs_assets.contracts.logs.catalogue import LOGS
+from mrs_assets.contracts.logs.catalogue import COMPUTED, LOGS
 from mrs_assets.contracts.logs.ended import CORRECTED, ENDED
 from mrs_assets.contracts.logs.events import EVENTS
 from mrs_assets.contracts.logs.finalised import FINALISED
@@ -24,7 +24,7 @@ from mrs_resources.hydrator import Hydrator
 from mrs_resources.log_store import EVER, LogStore, Transaction
 
 _DECIDED = (MODEL_REGISTRY, PROPOSED_CLUSTERS)
-COMPARED = tuple(log for log in LOGS if log.stage not in ("operations", "rereview") and log not in _DECIDED)
+COMPARED = tuple(log for log in COMPUTED if log not in _DECIDED)
 """Logs whose live rows follow from the files that arrived and from the models in force."""
 
 EXAMPLES = 3

@@ -56,6 +56,10 @@ LOGS: tuple[Contract, ...] = (
 )
 
 
+COMPUTED: tuple[Contract, ...] = tuple(log for log in LOGS if log.stage not in ("operations", "rereview"))
+"""Logs that a replay brings up to date: not what was done, nor what a round of recall concluded beside them."""
+
+
 def find(name: str) -> Contract:
     """The contract of a log, by table name or glossary code, in any case.
 
