@@ -177,7 +177,9 @@ class LakeBackend:
         }
         told = ", ".join(f"{name} {value}" for name, value in options.items())
         try:
-            engine.execute(f"ATTACH {_quoted('ducklake:postgres:' + make_dsn(**address))} AS {CATALOG} ({told})")
+            # The first to attach makes the catalogue's tables, which two cannot do at once.
+            with catalogue_lock(self._address, f"mrs:{self.schema}:attach"):
+                engine.execute(f"ATTACH {_quoted('ducklake:postgres:' + make_dsn(**address))} AS {CATALOG} ({told})")
         except duckdb.IOException as error:
             raise _unreachable(error) from None
         return engine

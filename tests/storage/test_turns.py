@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,6 +83,23 @@ def test_who_reads_waits_for_nobody_and_sees_one_state(tmp_path: Path) -> None:
             assert len(versions(reader)) == 1
         assert before.query(f"SELECT count(*) AS n FROM {BREAKERS.name}")["n"][0] == told == 1
     assert len(versions(reader)) == 3
+
+
+def open_and_look(home: Path, schema: str, ready: threading.Barrier) -> None:
+    ready.wait(120)
+    with warehouse_in(home, lake(schema)).store.looking() as tx:
+        tx.ensure(BREAKERS)
+
+
+def test_a_lake_may_be_begun_by_many_at_once(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    ready = context.Barrier(4)
+    processes = [context.Process(target=open_and_look, args=(tmp_path, "begun", ready)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+        assert process.exitcode == 0
 
 
 def hold_and_die(home: Path, schema: str, said: object) -> None:
