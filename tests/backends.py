@@ -51,9 +51,11 @@ _LACKING = [
     }.items()
     if not there
 ]
-NEEDS_A_LAKE = pytest.mark.skipif(
-    bool(_LACKING) and REQUIRED not in os.environ, reason=f"not installed: {', '.join(_LACKING)}"
-)
+ON_A_LAKE = [
+    pytest.mark.lake,
+    pytest.mark.skipif(bool(_LACKING) and REQUIRED not in os.environ, reason=f"not installed: {', '.join(_LACKING)}"),
+]
+"""Marks of what needs a lake."""
 
 
 def storage_of(home: Path) -> Storage:

@@ -48,6 +48,14 @@ class Postgres:
         """Stop it: `fast`, or `immediate`, which is a crash."""
         self._run("pg_ctl", "stop", "-w", "-m", how)
 
+    def locks(self) -> int:
+        """Advisory locks that are held or waited for."""
+        folder = binaries()
+        assert folder is not None
+        asked = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+        command = [str(folder / "psql"), f"--dbname={self.address}", "--tuples-only", f"--command={asked}"]
+        return int(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+
     def _run(self, program: str, *arguments: str) -> None:
         folder = binaries()
         assert folder is not None

@@ -15,17 +15,16 @@ from collections.abc import Iterator
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
-import psycopg2
 import pytest
 
 from mrs_assets.contracts.storage import CATALOGUE
 from mrs_resources.warehouse import Warehouse
-from tests.backends import NEEDS_A_LAKE
+from tests.backends import ON_A_LAKE
 from tests.postgres import Postgres, running
 from tests.storage.lakes import lake, warehouse_in
 from tests.storage.writers import acknowledged, faults, read, say, write
 
-pytestmark = NEEDS_A_LAKE
+pytestmark = ON_A_LAKE
 
 WRITES = int(os.environ.get("MRS_WRITES", "12"))
 """Transactions of each writer."""
@@ -73,16 +72,6 @@ def ended(writers: list[SpawnProcess]) -> None:
         assert writer.exitcode == 0
 
 
-def locks(server: Postgres) -> int:
-    connection = psycopg2.connect(server.address)
-    try:
-        cursor = connection.cursor()
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
-        return int(cursor.fetchone()[0])
-    finally:
-        connection.close()
-
-
 def test_writers_wait_fairly_and_readers_see_whole_states(tmp_path: Path, server: Postgres) -> None:
     warehouse = begun(tmp_path)
     readers = [START.Process(target=read, args=(tmp_path, "many", who)) for who in range(READERS)]
@@ -98,7 +87,7 @@ def test_writers_wait_fairly_and_readers_see_whole_states(tmp_path: Path, server
     assert set(looks) == {"whole"}
     assert faults(warehouse.store, tmp_path, WRITERS) == []
     assert committed(tmp_path) == WRITERS * WRITES
-    assert locks(server) == 0
+    assert server.locks() == 0
     waits = sorted(float(w) for who in range(WRITERS) for w in (tmp_path / f"waits-{who}").read_text().split())
     p95 = waits[int(len(waits) * 0.95) - 1]
     middle = statistics.median(waits)
@@ -122,7 +111,7 @@ def test_writers_that_are_killed_lose_and_double_nothing(tmp_path: Path, server:
     ended(writers)
     assert faults(warehouse.store, tmp_path, WRITERS) == []
     assert committed(tmp_path) == WRITERS * WRITES
-    assert locks(server) == 0
+    assert server.locks() == 0
 
 
 def test_a_server_that_is_restarted_loses_and_doubles_nothing(tmp_path: Path, server: Postgres) -> None:
@@ -135,4 +124,4 @@ def test_a_server_that_is_restarted_loses_and_doubles_nothing(tmp_path: Path, se
     ended(writers)
     assert faults(warehouse_in(tmp_path, lake("many")).store, tmp_path, WRITERS) == []
     assert committed(tmp_path) == WRITERS * WRITES
-    assert locks(server) == 0
+    assert server.locks() == 0

@@ -14,10 +14,10 @@ from mrs_assets.contracts.logs.detected import DETECTED
 from mrs_assets.contracts.storage import ON_FILE, Kind
 from mrs_resources.log_store import LogStore
 from mrs_resources.moving import Mover
-from tests.backends import NEEDS_A_LAKE
+from tests.backends import ON_A_LAKE
 from tests.storage.lakes import FEW, content, lake, warehouse_in, write_logs
 
-pytestmark = [NEEDS_A_LAKE, pytest.mark.usefixtures("postgres")]
+pytestmark = [*ON_A_LAKE, pytest.mark.usefixtures("postgres")]
 
 NOW = datetime(2024, 6, 2, tzinfo=UTC)
 

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
-import psycopg2
 import pytest
 
 from mrs_assets.contracts.errors import ContractBroken, SettingsMistake, StorageUnreachable
@@ -20,12 +19,12 @@ from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.storage import CATALOGUE
 from mrs_resources import lake_backend
 from mrs_resources.log_store import LogStore, Transaction
-from tests.backends import NEEDS_A_LAKE
+from tests.backends import ON_A_LAKE
 from tests.examples import example_rows
 from tests.postgres import Postgres, running
 from tests.storage.lakes import FIRST, LAST, WRITER, lake, warehouse_in
 
-pytestmark = [NEEDS_A_LAKE, pytest.mark.usefixtures("postgres")]
+pytestmark = [*ON_A_LAKE, pytest.mark.usefixtures("postgres")]
 
 
 def add(store: LogStore, rows: int = 1) -> int:
@@ -147,13 +146,7 @@ def test_no_lock_outlives_its_writer(tmp_path: Path, postgres: Postgres) -> None
     add(store)
     with pytest.raises(ZeroDivisionError), store.transaction():
         raise ZeroDivisionError
-    connection = psycopg2.connect(postgres.address)
-    try:
-        cursor = connection.cursor()
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
-        assert cursor.fetchone() == (0,)
-    finally:
-        connection.close()
+    assert postgres.locks() == 0
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,11 @@ from mrs_assets.definitions import build_definitions
 from mrs_resources.lake_backend import LakeBackend
 from mrs_resources.lake_upkeep import BY_MONTH, Upkeep, keep_up
 from mrs_resources.warehouse import Warehouse
-from tests.backends import NEEDS_A_LAKE
+from tests.backends import ON_A_LAKE
 from tests.storage.lakes import FEW, content, lake, warehouse_in, write_logs
 from tests.world import settings_for
 
-pytestmark = [NEEDS_A_LAKE, pytest.mark.usefixtures("postgres")]
+pytestmark = [*ON_A_LAKE, pytest.mark.usefixtures("postgres")]
 
 SOON = timedelta(hours=25)
 """After what was replaced may go."""
