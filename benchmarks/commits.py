@@ -120,8 +120,10 @@ def tell(backend: str, what: str, found: object) -> None:
 
 
 def median(work: Callable[[], None], times: int) -> dict[str, float]:
-    """Median seconds of some work: on the clock, and of this process's processor time, which a busy machine does not
-    lengthen."""
+    """Median seconds of some work, on the clock and of this process's processor time.
+
+    A busy machine lengthens the first, not the second.
+    """
     found = []
     for _ in range(times):
         clock, processor = time.perf_counter(), time.process_time()
@@ -168,13 +170,18 @@ def handed_over(lock: Callable[[], AbstractContextManager[None]], waiters: int) 
     with context.Manager() as manager, context.Pool(waiters) as pool:
         ready = manager.Barrier(waiters)
         turns = pool.starmap(_take_turns, [(lock, ready, TURNS)] * waiters, chunksize=1)
-    asked_held_left = sorted((turn for own in turns for turn in own), key=lambda turn: turn[1])
-    # The first and the last turns have fewer waiters than said.
-    middle = asked_held_left[waiters : -waiters or None]
+    # Only while all of them wait: from when the last one had its first turn to when the first one asked for its last.
+    begin, end = max(own[0][1] for own in turns), min(own[-1][0] for own in turns)
+    middle = sorted(
+        (turn for own in turns for turn in own if begin <= turn[0] and turn[1] <= end), key=lambda turn: turn[1]
+    )
+    if len(middle) < 2:
+        return {"turns": len(middle)}
     gaps = [after[1] - before[2] for before, after in itertools.pairwise(middle)]
     waits = sorted(held - asked for asked, held, _ in middle)
     p95 = waits[int(0.95 * (len(waits) - 1))]
     return {
+        "turns": len(middle),
         "hand_over_ms": round(statistics.median(gaps) * 1000, 2),
         "wait_median_ms": round(statistics.median(waits) * 1000, 1),
         "wait_p95_over_median": round(p95 / statistics.median(waits), 2),

@@ -1,18 +1,25 @@
-"""An object store of the tests' own: Debian's OpenStack Swift, spoken to by S3's protocol on the loopback interface."""
+"""An object store of the tests' own: Debian's OpenStack Swift, spoken to by S3's protocol on the loopback interface.
+
+To try things out, with a bucket `mrs`, until it is interrupted: python -m tests.object_store
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from pyarrow import fs
 
 ACCOUNT, USER, SECRET = "mrs", "tester", "a-key-that-nobody-may-see"
 STORAGE = ("account", "container", "object")
@@ -122,6 +129,19 @@ class ObjectStore:
                 raise RuntimeError(f"the object store does not answer: {logs}")
             time.sleep(0.1)
 
+    def make_bucket(self, name: str) -> None:
+        """Make a bucket."""
+        self.files().create_dir(name)
+
+    def files(self) -> fs.S3FileSystem:
+        """What lies there."""
+        return fs.S3FileSystem(
+            access_key=self.keys["AWS_ACCESS_KEY_ID"],
+            secret_key=SECRET,
+            endpoint_override=self.endpoint,
+            allow_bucket_creation=True,
+        )
+
     def stop(self) -> None:
         """Stop it as a crash would."""
         for server in self._running:
@@ -176,3 +196,16 @@ def _free_ports(count: int) -> list[int]:
     finally:
         for probe in probes:
             probe.close()
+
+
+def main() -> None:
+    """Run one until it is interrupted."""
+    with running() as server, suppress(KeyboardInterrupt):
+        server.make_bucket("mrs")
+        print("".join(f"export {name}={value}\n" for name, value in server.keys.items()) + f"# {server.endpoint}")
+        sys.stdout.flush()
+        signal.pause()
+
+
+if __name__ == "__main__":
+    main()

@@ -50,7 +50,7 @@ def objects(postgres: Postgres) -> Iterator[ObjectStore]:
         patch.setenv(CATALOGUE, f"{postgres.address} password={PASSWORD}")
         for name, value in server.keys.items():
             patch.setenv(name, value)
-        _files(server).create_dir(BUCKET)
+        server.make_bucket(BUCKET)
         yield server
 
 
@@ -223,14 +223,5 @@ def everything_said_by(error: BaseException) -> list[str]:
 
 def parquet_files(objects: ObjectStore, storage: Storage) -> list[str]:
     prefix = storage.data.removeprefix("s3://")
-    found = _files(objects).get_file_info(fs.FileSelector(prefix, recursive=True))
+    found = objects.files().get_file_info(fs.FileSelector(prefix, recursive=True))
     return [file.path for file in found if file.path.endswith(".parquet")]
-
-
-def _files(objects: ObjectStore) -> fs.S3FileSystem:
-    return fs.S3FileSystem(
-        access_key=objects.keys["AWS_ACCESS_KEY_ID"],
-        secret_key=SECRET,
-        endpoint_override=objects.endpoint,
-        allow_bucket_creation=True,
-    )
