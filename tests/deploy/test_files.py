@@ -68,7 +68,8 @@ def test_limits_are_those_of_one_machine_but_for_the_number_of_runs() -> None:
         settings["concurrency"]["runs"].pop("max_concurrent_runs")
     assert {key: value for key, value in many.items() if key in one} == one
     chart = read("kubernetes/values.yaml")["concurrency"]
-    assert chart["pools"] == {"defaultLimit": 1, "granularity": "op"} and one["concurrency"]["pools"] == {
+    assert chart["pools"] == {"defaultLimit": 1, "granularity": "op"}
+    assert one["concurrency"]["pools"] == {
         "default_limit": 1,
         "granularity": "op",
     }
@@ -108,7 +109,8 @@ def test_runs_are_kept_in_postgresql_with_these_settings(
         run_id = dg.materialize([thing], instance=instance).run_id
     with dg.DagsterInstance.get() as instance:
         kept = instance.get_run_by_id(run_id)
-        assert kept is not None and kept.is_success
+        assert kept is not None
+        assert kept.is_success
         assert instance.get_latest_materialization_event(dg.AssetKey("thing")) is not None
         limits = instance.get_concurrency_config().run_queue_config
         assert limits is not None
