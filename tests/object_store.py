@@ -61,28 +61,12 @@ allow_account_management = true
 [filter:tempauth]
 use = egg:swift#tempauth
 user_{account}_{user} = {secret} .admin
-[filter:s3api]
-use = egg:swift#s3api
 [filter:cache]
 use = egg:swift#memcache
 memcache_servers = 127.0.0.1:{cache}
-[filter:catch_errors]
-use = egg:swift#catch_errors
-[filter:gatekeeper]
-use = egg:swift#gatekeeper
-[filter:healthcheck]
-use = egg:swift#healthcheck
-[filter:listing_formats]
-use = egg:swift#listing_formats
-[filter:bulk]
-use = egg:swift#bulk
-[filter:copy]
-use = egg:swift#copy
-[filter:slo]
-use = egg:swift#slo
-[filter:symlink]
-use = egg:swift#symlink
-"""
+{filters}"""
+_PLAIN = ("catch_errors", "gatekeeper", "healthcheck", "listing_formats", "bulk", "s3api", "copy", "slo", "symlink")
+"""Filters of the proxy that need no setting."""
 
 
 def installed() -> bool:
@@ -113,8 +97,9 @@ class ObjectStore:
             _run("swift-ring-builder", ring, "create", "4", "1", "1")
             _run("swift-ring-builder", ring, "add", f"r1z1-127.0.0.1:{port}/disk", "1")
             _run("swift-ring-builder", ring, "rebalance")
+        filters = "".join(f"[filter:{name}]\nuse = egg:swift#{name}\n" for name in _PLAIN)
         (folder / "proxy.conf").write_text(
-            _PROXY.format(port=proxy, cache=self._cache, secret=SECRET, **given), "utf-8"
+            _PROXY.format(filters=filters, port=proxy, cache=self._cache, secret=SECRET, **given), "utf-8"
         )
 
     def start(self) -> None:
@@ -199,7 +184,8 @@ def _free_ports(count: int) -> list[int]:
 
 
 def main() -> None:
-    """Run one until it is interrupted."""
+    """Run one until it is interrupted, or ended."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with running() as server, suppress(KeyboardInterrupt):
         server.make_bucket("mrs")
         print("".join(f"export {name}={value}\n" for name, value in server.keys.items()) + f"# {server.endpoint}")
