@@ -18,6 +18,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from pwd import getpwuid
 
 from pyarrow import fs
 
@@ -26,16 +27,20 @@ STORAGE = ("account", "container", "object")
 PROGRAMS = ("memcached", "swift-ring-builder", *(f"swift-{kind}-server" for kind in (*STORAGE, "proxy")))
 STARTS_WITHIN = 120.0
 
-_STORAGE = """\
+_ANY = """\
 [DEFAULT]
 bind_ip = 127.0.0.1
 bind_port = {port}
 workers = 0
 user = {owner}
 swift_dir = {folder}
+log_address = {folder}/no-syslog
+"""
+_STORAGE = (
+    _ANY
+    + """\
 devices = {folder}/devices
 mount_check = false
-log_address = {folder}/no-syslog
 fallocate_reserve = 0
 [pipeline:main]
 pipeline = healthcheck {kind}-server
@@ -44,14 +49,10 @@ use = egg:swift#healthcheck
 [app:{kind}-server]
 use = egg:swift#{kind}
 """
-_PROXY = """\
-[DEFAULT]
-bind_ip = 127.0.0.1
-bind_port = {port}
-workers = 0
-user = {owner}
-swift_dir = {folder}
-log_address = {folder}/no-syslog
+)
+_PROXY = (
+    _ANY
+    + """\
 [pipeline:main]
 pipeline = catch_errors gatekeeper healthcheck cache listing_formats bulk s3api tempauth copy slo symlink proxy-server
 [app:proxy-server]
@@ -65,6 +66,7 @@ user_{account}_{user} = {secret} .admin
 use = egg:swift#memcache
 memcache_servers = 127.0.0.1:{cache}
 {filters}"""
+)
 _PLAIN = ("catch_errors", "gatekeeper", "healthcheck", "listing_formats", "bulk", "s3api", "copy", "slo", "symlink")
 """Filters of the proxy that need no setting."""
 
@@ -90,7 +92,7 @@ class ObjectStore:
         self.endpoint = f"http://127.0.0.1:{proxy}"
         self._ports = (*ports, proxy)
         self.keys = {"AWS_ACCESS_KEY_ID": f"{ACCOUNT}:{USER}", "AWS_SECRET_ACCESS_KEY": SECRET}
-        given = {"folder": folder, "owner": os.environ.get("USER", "root"), "account": ACCOUNT, "user": USER}
+        given = {"folder": folder, "owner": getpwuid(os.geteuid()).pw_name, "account": ACCOUNT, "user": USER}
         for kind, port in zip(STORAGE, ports, strict=True):
             (folder / f"{kind}.conf").write_text(_STORAGE.format(kind=kind, port=port, **given), "utf-8")
             ring = str(folder / f"{kind}.builder")
@@ -145,8 +147,8 @@ def running() -> Iterator[ObjectStore]:
     """A server for as long as this lasts."""
     with tempfile.TemporaryDirectory(prefix="mrs-objects-") as name:
         server = ObjectStore(Path(name))
-        server.start()
         try:
+            server.start()
             yield server
         finally:
             server.stop()
