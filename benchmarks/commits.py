@@ -26,7 +26,7 @@ from functools import partial
 from pathlib import Path
 from threading import Barrier
 
-from benchmarks.kernel import baseline_rows
+from benchmarks.kernel import rows_of
 from mrs_assets.contracts.logs.baseline import BASELINE
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.storage import CATALOGUE, Storage
@@ -66,7 +66,7 @@ class Appender:
         self._next = last
         days = [date(2000, 1, 1) + timedelta(days=n // 1000) for n in (first, last - 1)]
         scope = Scope(days[0], days[1], "acme", complete=False)
-        tx.kernel.staging.offer(BASELINE, baseline_rows(first, last))
+        tx.kernel.staging.offer(BASELINE, rows_of(first, last))
         done = tx.kernel.append(BASELINE, tx.run_id, scope, WRITER)
         if done.appended != rows:
             raise RuntimeError(f"{done.appended} of {rows} rows were new")

@@ -59,14 +59,26 @@ class LakeBackend:
     def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """See `Backend.writing`."""
         check_residence(self._home, "ducklake")
-        with self._reported(), catalogue_lock(self._address, f"mrs:{self.schema}"), self.connection() as connection:
+        with self.turn() as connection:
             if not self.exists():
                 move_residence(self._home, "ducklake")
-            with within(connection, keeps=True):
-                connection.execute(f"CREATE TABLE IF NOT EXISTS {TURNS} (turn BIGINT)")
-                if connection.execute(f"UPDATE {TURNS} SET turn = turn + 1").fetchone() == (0,):
-                    connection.execute(f"INSERT INTO {TURNS} VALUES (1)")
+            with self.counted(connection):
                 yield connection
+
+    @contextmanager
+    def turn(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection while nobody else writes, wherever the logs of the home lie."""
+        with self._reported(), catalogue_lock(self._address, f"mrs:{self.schema}"), self.connection() as connection:
+            yield connection
+
+    @contextmanager
+    def counted(self, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        """A transaction that is committed at the end, unless another one was since it began. Call within `turn`."""
+        with within(connection, keeps=True):
+            connection.execute(f"CREATE TABLE IF NOT EXISTS {TURNS} (turn BIGINT)")
+            if connection.execute(f"UPDATE {TURNS} SET turn = turn + 1").fetchone() == (0,):
+                connection.execute(f"INSERT INTO {TURNS} VALUES (1)")
+            yield
 
     @contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -116,10 +128,7 @@ class LakeBackend:
             yield
         except psycopg2.OperationalError as error:
             self.__dict__.pop("_engine", None)
-            raise StorageUnreachable(
-                f"The catalogue in PostgreSQL cannot be reached: {str(error).strip()}. Nothing was written.",
-                remedy=f"Look at {CATALOGUE} and at the server.",
-            ) from None
+            raise _unreachable(error) from None
         except duckdb.Error as error:
             self.__dict__.pop("_engine", None)
             told = told_by_store(error, self._storage)
@@ -164,11 +173,27 @@ class LakeBackend:
             keep_keys(engine, self._storage)
         else:
             Path(self._data).mkdir(parents=True, exist_ok=True)
-        engine.execute(
-            f"ATTACH {_quoted('ducklake:postgres:' + make_dsn(**address))} AS {CATALOG} (DATA_PATH "
-            f"{_quoted(self._data)}, METADATA_SCHEMA {_quoted(self.schema)}, META_SECRET 'catalogue')"
-        )
+        options = {
+            "DATA_PATH": _quoted(self._data),
+            "METADATA_SCHEMA": _quoted(self.schema),
+            "META_SECRET": "'catalogue'",
+            "OVERRIDE_DATA_PATH": str(not self._storage.in_a_bucket),  # a home may be moved, and its folder with it
+        }
+        told = ", ".join(f"{name} {value}" for name, value in options.items())
+        try:
+            # The first to attach makes the catalogue's tables, which two cannot do at once.
+            with catalogue_lock(self._address, f"mrs:{self.schema}:attach"):
+                engine.execute(f"ATTACH {_quoted('ducklake:postgres:' + make_dsn(**address))} AS {CATALOG} ({told})")
+        except duckdb.IOException as error:
+            raise _unreachable(error) from None
         return engine
+
+
+def _unreachable(error: Exception) -> StorageUnreachable:
+    return StorageUnreachable(
+        f"The catalogue in PostgreSQL cannot be reached: {str(error).strip()}. Nothing was written.",
+        remedy=f"Look at {CATALOGUE} and at the server.",
+    )
 
 
 def _quoted(value: str) -> str:

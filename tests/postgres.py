@@ -77,6 +77,16 @@ def running() -> Iterator[Postgres]:
             server.stop("immediate")
 
 
+def copy_schema(address: str, schema: str, target: str) -> None:
+    """Copy a schema of a database under another name."""
+    folder = binaries()
+    assert folder is not None
+    dump = [str(folder / "pg_dump"), f"--dbname={address}", f"--schema={schema}"]
+    told = subprocess.run(dump, check=True, stdout=subprocess.PIPE).stdout
+    restore = [str(folder / "psql"), "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction", f"--dbname={address}"]
+    subprocess.run(restore, input=told.replace(schema.encode(), target.encode()), check=True, stdout=subprocess.DEVNULL)
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

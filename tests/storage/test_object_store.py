@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import duckdb
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 from pyarrow import fs
 
 from mrs_assets.contracts.errors import MrsError, SettingsMistake, StorageUnreachable
@@ -21,6 +22,7 @@ from mrs_resources.backend import open_backend
 from mrs_resources.hydrator import Hydrator
 from mrs_resources.kernel import Appended
 from mrs_resources.lake_backend import LakeBackend
+from mrs_resources.lake_upkeep import keep_up
 from mrs_resources.log_store import LogStore
 from mrs_resources.publisher import Publisher
 from tests import object_store
@@ -153,6 +155,24 @@ def test_secrets_are_redacted_where_the_engine_shows_them(tmp_path: Path, storag
     assert "redacted" in shown
     assert SECRET not in shown
     assert PASSWORD not in shown
+
+
+def test_upkeep_in_a_bucket_merges_files_and_removes_what_is_nobodys(
+    open_store: Callable[[], LogStore], objects: ObjectStore, tmp_path: Path, storage: Storage
+) -> None:
+    for value in (5, 6, 7):
+        offer(open_store(), dict.fromkeys(range(MANY), value))
+    with open_store().looking() as tx:
+        before = tx.history(SALES_TIMESERIES)
+    many = parquet_files(objects, storage)
+    objects.files().copy_file(many[0], f"{many[0].rpartition('/')[0]}/left-by-a-writer-that-died.parquet")
+    backend = open_backend(tmp_path, storage)
+    assert isinstance(backend, LakeBackend)
+    done = keep_up(backend, storage, datetime.now(UTC) + timedelta(hours=storage.keep_replaced_hours + 1))
+    assert (done.merged, done.orphans) == (len(many), 1)
+    assert len(parquet_files(objects, storage)) < len(many)
+    with open_store().looking() as tx:
+        assert_frame_equal(tx.history(SALES_TIMESERIES), before)
 
 
 def test_an_append_during_which_the_store_fails_leaves_nothing(
