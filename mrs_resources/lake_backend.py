@@ -22,6 +22,7 @@ from mrs_assets.contracts.errors import SettingsMistake, StorageUnreachable
 from mrs_assets.contracts.storage import CATALOGUE, Storage
 from mrs_resources.engine import CATALOG, started, within
 from mrs_resources.extensions import load_extension
+from mrs_resources.object_store import keep_keys, told_by_store
 from mrs_resources.residence import check_residence, move_residence, residence
 
 try:
@@ -128,8 +129,11 @@ class LakeBackend:
         except psycopg2.OperationalError as error:
             self.__dict__.pop("_engine", None)
             raise _unreachable(error) from None
-        except duckdb.Error:
+        except duckdb.Error as error:
             self.__dict__.pop("_engine", None)
+            told = told_by_store(error, self._storage)
+            if told is not None:
+                raise told from None
             raise
 
     @cached_property
@@ -166,7 +170,7 @@ class LakeBackend:
         engine.execute(f"CREATE SECRET catalogue (TYPE postgres, PASSWORD {_quoted(address.pop('password', ''))})")
         if self._storage.in_a_bucket:
             load_extension(engine, "httpfs")
-            _keep_keys(engine, self._storage)
+            keep_keys(engine, self._storage)
         else:
             Path(self._data).mkdir(parents=True, exist_ok=True)
         options = {
@@ -190,20 +194,6 @@ def _unreachable(error: Exception) -> StorageUnreachable:
         f"The catalogue in PostgreSQL cannot be reached: {str(error).strip()}. Nothing was written.",
         remedy=f"Look at {CATALOGUE} and at the server.",
     )
-
-
-def _keep_keys(engine: duckdb.DuckDBPyConnection, storage: Storage) -> None:
-    """Give DuckDB the keys of the object store, from the environment."""
-    told = {
-        "KEY_ID": os.environ.get("AWS_ACCESS_KEY_ID", ""),
-        "SECRET": os.environ.get("AWS_SECRET_ACCESS_KEY", ""),
-        "REGION": os.environ.get("AWS_REGION", "us-east-1"),
-    }
-    if storage.endpoint is not None:
-        scheme, _, host = storage.endpoint.partition("://")
-        told |= {"ENDPOINT": host, "URL_STYLE": "path", "USE_SSL": str(scheme == "https").lower()}
-    options = ", ".join(f"{name} {_quoted(value)}" for name, value in told.items())
-    engine.execute(f"CREATE SECRET objects (TYPE s3, SCOPE {_quoted(storage.data)}, {options})")
 
 
 def _quoted(value: str) -> str:

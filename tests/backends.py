@@ -51,10 +51,10 @@ _LACKING = [
     }.items()
     if not there
 ]
-ON_A_LAKE = [
-    pytest.mark.lake,
-    pytest.mark.skipif(bool(_LACKING) and REQUIRED not in os.environ, reason=f"not installed: {', '.join(_LACKING)}"),
-]
+LAKE_IS_THERE = pytest.mark.skipif(
+    bool(_LACKING) and REQUIRED not in os.environ, reason=f"not installed: {', '.join(_LACKING)}"
+)
+ON_A_LAKE = [pytest.mark.lake, LAKE_IS_THERE]
 """Marks of what needs a lake."""
 
 

@@ -30,7 +30,8 @@ class Storage(Section):
         catalogue: schema of that database; two homes that share a database need two.
         data: folder of the Parquet files, below MRS_HOME; or `s3://bucket/prefix`.
         endpoint: address of an S3-compatible store, such as `http://objects:9000`; Amazon's where it is left out.
-            The keys are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of the environment, the region AWS_REGION.
+            The keys are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of the environment, the region AWS_REGION; keys
+            for a while come with AWS_SESSION_TOKEN.
         keep_replaced_hours: how long files and snapshots of a lake stay after newer ones took their place, for
             those who began to read them. No history is in them.
     """
