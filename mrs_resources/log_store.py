@@ -79,6 +79,7 @@ class Transaction:
         run_id: str | None = None,
         columns: Collection[str] | None = None,
         matching: pl.DataFrame | None = None,
+        in_order: bool = True,
     ) -> pl.DataFrame:
         """Rows that are true: per key the latest version written by `as_of`, unless it is a retraction.
 
@@ -89,9 +90,10 @@ class Transaction:
             run_id: namespace, where it is not the transaction's own.
             columns: those of interest; None: all that are stored.
             matching: values of some key columns; rows with others are left out.
+            in_order: sorted by key, which is most of what reading many rows costs; otherwise in any order.
 
         Returns:
-            The contract's stored columns, or those of them that are asked for, sorted by key.
+            The contract's stored columns, or those of them that are asked for.
         """
         condition, parameters = self._rows_condition(contract, scope, as_of, run_id)
         if matching is not None:
@@ -103,8 +105,9 @@ class Transaction:
         if newest is None or newest[0] is None:
             return contract.empty(stored=True).select(list(columns or contract.schema))
         key = quoted(list(contract.key))
+        order = f" ORDER BY {key}" if in_order else ""
         if newest[0] == 1:
-            sql = f"SELECT * FROM {contract.name} WHERE {condition} ORDER BY {key}"
+            sql = f"SELECT * FROM {contract.name} WHERE {condition}{order}"
             return self._frame(sql, parameters, columns or contract.schema)
         # Few keys have a second version, and finding the newest of all of them is most of what reading costs.
         sql = (
@@ -113,8 +116,7 @@ class Transaction:
             f"changed AS (SELECT r.* FROM rows_in_scope r JOIN newest n ON {same_key(contract, 'r', 'n')} "
             "AND r.version = n.version), "
             f"unchanged AS (SELECT r.* FROM rows_in_scope r ANTI JOIN newest n ON {same_key(contract, 'r', 'n')}) "
-            "SELECT * FROM (FROM changed UNION ALL FROM unchanged) WHERE NOT is_retracted "
-            f"ORDER BY {key}"
+            f"SELECT * FROM (FROM changed UNION ALL FROM unchanged) WHERE NOT is_retracted{order}"
         )
         return self._frame(sql, parameters, columns or contract.schema)
 
