@@ -99,26 +99,14 @@ class Transaction:
         if matching is not None:
             self.connection.register("matching", matching)
             condition += f" AND ({quoted(matching.columns)}) IN (FROM matching)"
-        newest = self.connection.execute(
-            f"SELECT max(version) FROM {contract.name} WHERE {condition}", parameters
-        ).fetchone()
-        if newest is None or newest[0] is None:
-            return contract.empty(stored=True).select(list(columns or contract.schema))
-        key = quoted(list(contract.key))
-        order = f" ORDER BY {key}" if in_order else ""
-        if newest[0] == 1:
-            sql = f"SELECT * FROM {contract.name} WHERE {condition}{order}"
-            return self._frame(sql, parameters, columns or contract.schema)
-        # Few keys have a second version, and finding the newest of all of them is most of what reading costs.
+        # Few keys have a second version, so what is older than it is sooner left out than the newest of all found.
         sql = (
-            f"WITH rows_in_scope AS (SELECT * FROM {contract.name} WHERE {condition}), "
-            f"newest AS (SELECT {key}, max(version) AS version FROM rows_in_scope WHERE version > 1 GROUP BY ALL), "
-            f"changed AS (SELECT r.* FROM rows_in_scope r JOIN newest n ON {same_key(contract, 'r', 'n')} "
-            "AND r.version = n.version), "
-            f"unchanged AS (SELECT r.* FROM rows_in_scope r ANTI JOIN newest n ON {same_key(contract, 'r', 'n')}) "
-            f"SELECT * FROM (FROM changed UNION ALL FROM unchanged) WHERE NOT is_retracted{order}"
+            f"SELECT {quoted(list(columns or contract.schema))} FROM {contract.name} r ANTI JOIN "
+            f"(SELECT {quoted(list(contract.key))}, version FROM {contract.name} WHERE {condition} AND version > 1) n "
+            f"ON {same_key(contract, 'r', 'n')} AND r.version < n.version WHERE {condition} AND NOT is_retracted"
         )
-        return self._frame(sql, parameters, columns or contract.schema)
+        order = f" ORDER BY {quoted(list(contract.key))}" if in_order else ""
+        return self.query(sql + order, [*parameters, *parameters])
 
     def history(
         self,
@@ -131,8 +119,8 @@ class Transaction:
         """Every appended row, sorted by key and version."""
         condition, parameters = self._rows_condition(contract, scope, as_of, run_id)
         order = quoted([*contract.key, "version"])
-        sql = f"SELECT * FROM {contract.name} WHERE {condition} ORDER BY {order}"
-        return self._frame(sql, parameters, contract.schema)
+        columns = quoted(list(contract.schema))
+        return self.query(f"SELECT {columns} FROM {contract.name} WHERE {condition} ORDER BY {order}", parameters)
 
     def ever_spoke(self, contract: Contract, scope: Scope) -> bool:
         """Whether a log ever had a row in a scope."""
@@ -255,9 +243,6 @@ class Transaction:
             condition += " AND written_at <= ?"
             parameters.append(self.settled(as_of))
         return condition, parameters
-
-    def _frame(self, sql: str, parameters: list[object], columns: Collection[str]) -> pl.DataFrame:
-        return in_utc(self.connection.execute(f"SELECT {quoted(list(columns))} FROM ({sql})", parameters).pl())
 
 
 class LogStore:
