@@ -17,7 +17,7 @@ from mrs_assets.contracts.logs.operations import DEMO_RUN_CONFIG
 from mrs_assets.contracts.scope import Scope
 from mrs_resources.backend import FileBackend
 from mrs_resources.clock import Clock, utc_now
-from mrs_resources.contract_sql import degraded_days_sql, quoted, same_key, scope_sql
+from mrs_resources.contract_sql import degraded_days_sql, live_rows_sql, quoted, scope_sql
 from mrs_resources.kernel import Appended, Kernel, Provenance
 from mrs_resources.staging import DEAD_LETTER
 from mrs_resources.statements import in_utc
@@ -99,14 +99,10 @@ class Transaction:
         if matching is not None:
             self.connection.register("matching", matching)
             condition += f" AND ({quoted(matching.columns)}) IN (FROM matching)"
-        # Few keys have a second version, so what is older than it is sooner left out than the newest of all found.
-        sql = (
-            f"SELECT {quoted(list(columns or contract.schema))} FROM {contract.name} r ANTI JOIN "
-            f"(SELECT {quoted(list(contract.key))}, version FROM {contract.name} WHERE {condition} AND version > 1) n "
-            f"ON {same_key(contract, 'r', 'n')} AND r.version < n.version WHERE {condition} AND NOT is_retracted"
-        )
-        order = f" ORDER BY {quoted(list(contract.key))}" if in_order else ""
-        return self.query(sql + order, [*parameters, *parameters])
+        order = f"ORDER BY {quoted(list(contract.key))}" if in_order else ""
+        wanted = quoted(list(columns or contract.schema))
+        sql = f"SELECT {wanted} FROM ({live_rows_sql(contract, condition)}) {order}"
+        return self.query(sql, [*parameters, *parameters])
 
     def history(
         self,
