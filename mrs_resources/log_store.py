@@ -152,6 +152,24 @@ class Transaction:
         )
         return found["business_day"].to_list()
 
+    def first_and_last_day(
+        self, contract: Contract, retailer: str, until: datetime | None = None
+    ) -> tuple[date, date] | None:
+        """The span of business days of a retailer that a log ever had rows of, as written by `until`.
+
+        Looked for from both ends, so that it costs the same however many rows lie between.
+        """
+        self.ensure(contract)
+        found = (
+            f"(SELECT business_day FROM {contract.name} WHERE run_id = $run AND retailer = $retailer "
+            "AND ($until IS NULL OR written_at <= $until) ORDER BY business_day {} LIMIT 1)"
+        )
+        row = self.connection.execute(
+            f"SELECT {found.format('ASC')}, {found.format('DESC')}",
+            {"run": self.run_id, "retailer": retailer, "until": until},
+        ).fetchone()
+        return (row[0], row[1]) if row and row[0] is not None else None
+
     def changed(self, contract: Contract, since: datetime, retailer: str | None = None) -> pl.DataFrame:
         """Where rows of a log were written after an instant, retractions included.
 

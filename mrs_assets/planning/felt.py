@@ -147,13 +147,9 @@ def _by_day(felt: pl.DataFrame) -> pl.DataFrame:
 
 def _never_computed(tx: Transaction, stage: Stage, replay: Replay) -> pl.DataFrame:
     """Every day of the retailer outside of those that the stage had rows of before the replay."""
-    known = tx.query(
-        f"SELECT min(business_day) AS first, max(business_day) AS last FROM {stage.writes[0].name} "
-        "WHERE run_id = ? AND retailer = ? AND written_at <= ?",
-        [tx.run_id, replay.retailer, replay.planned_after],
-    ).row(0)
+    known = tx.first_and_last_day(stage.writes[0], replay.retailer, replay.planned_after)
     days = pl.date_range(replay.first_of(stage), replay.last_of(stage), eager=True).alias("day").to_frame()
-    if known[0] is not None:
+    if known is not None:
         days = days.filter(~pl.col("day").is_between(*known))
     return days.select(store_id=pl.lit(None, dtype=pl.String), day="day", written_at=pl.lit(replay.planned_after))
 
