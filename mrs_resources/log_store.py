@@ -245,8 +245,10 @@ class Transaction:
         self.run_id = run_id
 
     def _active_run(self) -> str:
-        row = self.live(DEMO_RUN_CONFIG, run_id=SYSTEM_RUN)
-        return str(row["active_run_id"][0]) if row.height else FIRST_RUN
+        self.ensure(DEMO_RUN_CONFIG)
+        newest = f"SELECT arg_max(active_run_id, version) FROM {DEMO_RUN_CONFIG.name} WHERE run_id = ?"
+        row = self.connection.execute(newest, [SYSTEM_RUN]).fetchone()
+        return str(row[0]) if row and row[0] is not None else FIRST_RUN
 
     def _rows_condition(
         self, contract: Contract, scope: Scope, as_of: datetime | None, run_id: str | None

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import chain, islice
+from itertools import islice
 
 import polars as pl
 
@@ -159,26 +159,23 @@ class StageRunner:
             yield from self._pieces(stage, scope, reader)
             return
         reads_its_past = any(wanted.past_only for wanted in stage.reads)
-        while left := self._left(stage, scope, reader, replay):
+        left = self._left(stage, scope, replay)
+        while left:
             # What a part writes may be felt by the days after it, where a stage reads its own past.
-            yield from chain.from_iterable(left[:1] if reads_its_past else left)
-            if not reads_its_past:
-                return
+            for part in left[:1] if reads_its_past else left:
+                yield from self._pieces(stage, part, reader)
+            left = self._left(stage, scope, replay) if reads_its_past else []
 
-    def _left(self, stage: Stage, scope: Scope, reader: InputReader, replay: Replay) -> list[list[Scope]]:
-        """What a replay has left to do of a stage, within a scope: parts, in pieces."""
+    def _left(self, stage: Stage, scope: Scope, replay: Replay) -> list[Scope]:
+        """What a replay has left to do of a stage, within a scope."""
         with self._store.transaction() as tx:
-            inside = [
-                replace(
-                    part,
-                    first_day=max(part.first_day, scope.first_day),
-                    last_day=min(part.last_day, scope.last_day),
-                    stores=part.stores if scope.stores is None else scope.stores,
-                )
-                for part in remaining(tx, stage, replay)
-                if part.first_day <= scope.last_day and scope.first_day <= part.last_day
-            ]
-            return [pieces(tx, stage, part, reader) for part in inside]
+            parts = remaining(tx, stage, replay)
+        inside = [
+            replace(part, first_day=max(part.first_day, scope.first_day), last_day=min(part.last_day, scope.last_day))
+            for part in parts
+            if part.first_day <= scope.last_day and scope.first_day <= part.last_day
+        ]
+        return inside if scope.stores is None else [replace(part, stores=scope.stores) for part in inside]
 
     def _pieces(self, stage: Stage, scope: Scope, reader: InputReader) -> list[Scope]:
         with self._store.transaction() as tx:
