@@ -55,6 +55,8 @@ lock: $(READY) ## resolve the dependencies again
 	  --extra demo --extra dev --constraint constraints.in pyproject.toml --output-file requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-strip-extras --no-header --python-version 3.11 \
 	  --extra demo --extra dev --extra peers --constraint requirements.lock pyproject.toml --output-file requirements-peers.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-strip-extras --no-header --python-version 3.11 \
+	  --extra demo --extra dev --extra lake --extra workers --constraint requirements.lock pyproject.toml --output-file requirements-lake.lock
 
 clean:
 	rm -rf .venv .venv-peers

@@ -113,7 +113,7 @@ def build_definitions(settings: Settings, warehouse: Warehouse | None = None) ->
             review_schedule(settings, recall_job.name),
         ],
         sensors=[*sensors, alerts_sensor(settings, checks, [sensor.name for sensor in sensors])],
-        resources={"warehouse": _of_run(warehouse or Warehouse(settings.home))},
+        resources={"warehouse": _of_run(warehouse or Warehouse(settings.home, storage=settings.storage))},
         executor=dg.in_process_executor,
     )
 

@@ -76,7 +76,7 @@ class GraphRunner:
             error = event.step_failure_data.error
             cause = (error.cause or error) if error else None
             failed.append(f"{event.step_key}: {cause.message.strip() if cause else 'failed'}")
-        with self.warehouse.store.transaction() as tx:
+        with self.warehouse.store.looking() as tx:
             appended = tx.written_by(run.run_id)
         return Ran(run.success, tuple(run.get_asset_check_evaluations()), tuple(failed), appended)
 
@@ -97,7 +97,7 @@ class GraphRunner:
             return
         ended = False
         while not ended:
-            with self.warehouse.store.transaction() as tx:
+            with self.warehouse.store.looking() as tx:
                 step = next_step(tx, plan, self._settings, STAGES, CLOSING)
             yield step
             ended = set(CLOSING.state) <= set(step.assets)

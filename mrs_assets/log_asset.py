@@ -116,7 +116,7 @@ def replay_asked(context: dg.AssetExecutionContext, warehouse: Warehouse, settin
     plan_id = context.run.tags.get(PLAN_TAG)
     if plan_id is None:
         return None
-    with warehouse.store.transaction() as tx:
+    with warehouse.store.looking() as tx:
         return replay_of(tx, plan_id, settings)
 
 

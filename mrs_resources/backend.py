@@ -1,62 +1,54 @@
-"""Where the warehouse is: the one place that knows how its storage is attached and locked."""
+"""Where the warehouse is: what the logs need of their storage, and who of those that can give it is asked.
+
+`file_backend` and `lake_backend` are the only modules that know how storage is attached and locked.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cached_property
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import duckdb
 
-from mrs_resources.writer_lock import writer_lock
+from mrs_assets.contracts.storage import ON_FILE, Storage
+from mrs_resources.file_backend import FileBackend
+from mrs_resources.lake_backend import LakeBackend
 
-CATALOG = "mrs"
-MEMORY_LIMIT = "2500MB"
-STORAGE_VERSION = "v1.5.0"
-"""Oldest DuckDB that reads the file. Its compression of texts halves the cost of columns that hold one value."""
+T = TypeVar("T")
 
 
-class FileBackend:
-    """A DuckDB file on this machine.
+class Backend(Protocol):
+    """Storage of one home's logs."""
 
-    The file is attached while a connection is open, and to nobody's loss detached after it. What attaches it is one
-    DuckDB of this process, which has no file of its own: starting one costs as much as a small transaction.
+    def exists(self) -> bool:
+        """Whether anything was ever written."""
 
-    Attributes:
-        file: the warehouse file.
-    """
+    def writing(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        """A transaction in which nobody else writes; committed at the end, rolled back where it raises.
 
-    def __init__(self, home: Path) -> None:
-        self.file = home / "warehouse" / "mrs.duckdb"
-        self._spill = home / "warehouse" / "spill"
+        The warehouse is the current catalog, attached as `mrs`. Waits for its turn.
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep every other process out of the file."""
-        with writer_lock(self.file.with_suffix(".lock")):
-            yield
-
-    @contextmanager
-    def connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """An own connection with the warehouse attached as `mrs`, closed at the end whatever happens.
-
-        Call within `locked`.
+        Raises:
+            ContractBroken: this thread has its turn already.
         """
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        connection = self._engine.cursor()
-        try:
-            file = str(self.file).replace("'", "''")
-            connection.execute(f"ATTACH '{file}' AS {CATALOG} (STORAGE_VERSION '{STORAGE_VERSION}')")
-            connection.execute(f"SET TimeZone = 'UTC'; USE {CATALOG}")
-            yield connection
-        finally:
-            try:
-                connection.execute(f"USE memory; DETACH DATABASE IF EXISTS {CATALOG}")
-            except duckdb.Error:  # whatever still holds the file, it is not to be held
-                self.__dict__.pop("_engine").close()
-            connection.close()
 
-    @cached_property
-    def _engine(self) -> duckdb.DuckDBPyConnection:
-        return duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "temp_directory": str(self._spill)})
+    def reading(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        """A transaction that sees one state and leaves nothing behind, whatever is done in it."""
+
+    def copy(self, look: Callable[[duckdb.DuckDBPyConnection], T | None], target: Path) -> T | None:
+        """Copy every table to a DuckDB file, as they are where `look` sees them.
+
+        Args:
+            look: looks at the warehouse in a transaction; None: it is not to be copied.
+            target: file to make.
+
+        Returns:
+            What `look` found.
+        """
+
+
+def open_backend(home: Path, storage: Storage = ON_FILE) -> Backend:
+    """The storage of a home's logs. Nothing is opened, and no secret read, before the first transaction."""
+    return LakeBackend(home, storage) if storage.backend == "ducklake" else FileBackend(home)

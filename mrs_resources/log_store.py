@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 import polars as pl
@@ -15,7 +16,7 @@ import polars as pl
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.logs.operations import DEMO_RUN_CONFIG
 from mrs_assets.contracts.scope import Scope
-from mrs_resources.backend import FileBackend
+from mrs_resources.backend import Backend, open_backend
 from mrs_resources.clock import Clock, utc_now
 from mrs_resources.contract_sql import degraded_days_sql, live_rows_sql, quoted, scope_sql
 from mrs_resources.kernel import Appended, Kernel, Provenance
@@ -24,6 +25,7 @@ from mrs_resources.statements import in_utc
 
 FIRST_RUN = "run-0001"
 SYSTEM_RUN = "system"
+T = TypeVar("T")
 EVER = Scope(first_day=date(1, 1, 1), last_day=date(9999, 12, 31))
 
 
@@ -33,12 +35,14 @@ class Transaction:
     Attributes:
         connection: the open connection, for rooms of `mrs_resources`.
         run_id: namespace that reads and writes default to.
+        wrote: whether anything was offered to a log.
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, now: datetime, known: Collection[Contract] = ()) -> None:
         self.connection = connection
         self.kernel = Kernel(connection, now, known)
         self.now = now
+        self.wrote = False
         self.run_id = SYSTEM_RUN
         self.run_id = self._active_run()
 
@@ -62,6 +66,7 @@ class Transaction:
             dead_letters: rows that the caller could not admit, in the shape of `kernel.DEAD_LETTER`.
             run_id: namespace, where it is not the transaction's own.
         """
+        self.wrote = True
         good, bad = contract.admit(contract.conform(frame))
         refused = _as_dead_letters(contract, bad, provenance.source)
         letters = refused if dead_letters is None else pl.concat([dead_letters.cast(DEAD_LETTER), refused])
@@ -268,8 +273,10 @@ class LogStore:
         backend: storage and lock.
     """
 
-    def __init__(self, home: Path, clock: Clock = utc_now, *, keeps: bool = True) -> None:
-        self.backend = FileBackend(home)
+    def __init__(
+        self, home: Path, clock: Clock = utc_now, *, keeps: bool = True, backend: Backend | None = None
+    ) -> None:
+        self.backend = backend or open_backend(home)
         self._clock = clock
         self._keeps = keeps
         self._known: set[Contract] = set()
@@ -278,19 +285,33 @@ class LogStore:
     def transaction(self) -> Iterator[Transaction]:
         """Read and write at one instant: all of it happens, or none of it; none, in a store that keeps nothing.
 
-        Waits for the writer lock. The connection is closed at the end whatever happens.
+        Waits for its turn to write. The connection is closed at the end whatever happens.
         """
-        with self.backend.locked(), self.backend.connection() as connection:
-            connection.execute("BEGIN")
+        with self.backend.writing() if self._keeps else self.backend.reading() as connection:
             transaction = Transaction(connection, self._clock(), self._known)
-            try:
-                yield transaction
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT" if self._keeps else "ROLLBACK")
-            kernel = transaction.kernel
-            self._known |= kernel.known if self._keeps else kernel.known - kernel.made
+            yield transaction
+        self._remember(transaction.kernel, kept=self._keeps)
+
+    @contextmanager
+    def looking(self) -> Iterator[Transaction]:
+        """Read at one instant; whatever is written is forgotten at the end. Waits for no writer where it need not."""
+        with self.backend.reading() as connection:
+            transaction = Transaction(connection, self._clock(), self._known)
+            yield transaction
+        self._remember(transaction.kernel, kept=False)
+
+    def read(self, work: Callable[[Transaction], T]) -> T:
+        """Do work that seldom has anything to write: without a turn, and again in one where it turns out to write."""
+        with self.looking() as tx:
+            found = work(tx)
+            if not tx.wrote:
+                return found
+        with self.transaction() as tx:
+            return work(tx)
+
+    def _remember(self, kernel: Kernel, *, kept: bool) -> None:
+        """Logs that have their tables, those left out that were made and not kept."""
+        self._known |= kernel.known if kept else kernel.known - kernel.made
 
 
 def _as_dead_letters(contract: Contract, bad: pl.DataFrame, source: str) -> pl.DataFrame:

@@ -24,7 +24,8 @@ from mrs_assets.contracts.logs.alerts import DELIVERIES
 from mrs_assets.contracts.logs.catalogue import LOGS
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.views import VIEWS
-from mrs_resources.backend import FileBackend
+from mrs_resources.backend import Backend, open_backend
+from mrs_resources.file_backend import FileBackend
 from mrs_resources.hydrator import STATE_TABLE
 from mrs_resources.log_store import SYSTEM_RUN, Transaction
 from mrs_resources.published_sql import LIVE_SERIES, live_view_sql, series_months_sql
@@ -69,9 +70,9 @@ class Publisher:
         link: what readers open: `<home>/published`.
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, backend: Backend | None = None) -> None:
         self._home = home
-        self._backend = FileBackend(home)
+        self._backend = backend or open_backend(home)
         self._snapshots = home / SNAPSHOTS
         self.link = home / LINK
 
@@ -85,7 +86,7 @@ class Publisher:
             companions: write what else the snapshot holds. One that raises is left out, and the account says so:
                 what people decide on is published whatever becomes of it.
         """
-        if not self._backend.file.exists():
+        if not self._backend.exists():
             return None
         with writer_lock(self._snapshots / "publisher.lock"):
             before = self.published()
@@ -123,26 +124,23 @@ class Publisher:
 
     def is_current(self) -> bool:
         """Whether readers see the newest row; also where no row was ever written."""
-        if not self._backend.file.exists():
+        if not self._backend.exists():
             return True
-        with self._backend.locked(), self._backend.connection() as connection:
+        with self._backend.reading() as connection:
             state = _state(connection)
             if state is None:
-                with _looking(connection) as tx:
-                    return tx.query("SELECT 1 FROM append_batches LIMIT 1").is_empty()
+                return connection.execute("SELECT 1 FROM append_batches LIMIT 1").fetchone() is None
         before = self.published()
         return before is not None and before.fingerprint == state.fingerprint
 
     def _copy_warehouse(self, before: Published | None, target: Path) -> Published | None:
-        """Copy the warehouse at an instant at which nobody writes, unless that state is published already."""
-        with self._backend.locked():
-            with self._backend.connection() as connection:
-                state = _state(connection)
-                if state is None or (before is not None and before.fingerprint == state.fingerprint):
-                    return None
-                connection.execute("CHECKPOINT")
-            shutil.copyfile(self._backend.file, target)
-        return state
+        """Copy the warehouse as it is at one instant, unless that state is published already."""
+
+        def unpublished(connection: duckdb.DuckDBPyConnection) -> Published | None:
+            state = _state(connection)
+            return None if state and before and before.fingerprint == state.fingerprint else state
+
+        return self._backend.copy(unpublished, target)
 
     def _complete(
         self, building: Path, before: Published | None, state: Published, companions: Sequence[Companion]
@@ -209,15 +207,14 @@ class Publisher:
 
 def _state(connection: duckdb.DuckDBPyConnection) -> Published | None:
     """What would be published now; None where no view was ever hydrated."""
-    with _looking(connection) as tx:
-        run_id = tx.run_id
-        tables = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-        if STATE_TABLE not in tables:
-            return None
-        newest = connection.execute(
-            "SELECT max(written_to) FROM append_batches WHERE log_name <> ?", [DELIVERIES.name]
-        ).fetchone()
-        views = connection.execute(f"SELECT * FROM {STATE_TABLE} ORDER BY ALL").fetchall()
+    run_id = Transaction(connection, datetime.now(UTC)).run_id
+    tables = connection.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()")
+    if (STATE_TABLE,) not in tables.fetchall():
+        return None
+    newest = connection.execute(
+        "SELECT max(written_to) FROM append_batches WHERE log_name <> ?", [DELIVERIES.name]
+    ).fetchone()
+    views = connection.execute(f"SELECT * FROM {STATE_TABLE} ORDER BY ALL").fetchall()
     known_at = newest[0] if newest and newest[0] is not None else datetime.min.replace(tzinfo=UTC)
     hydrated_to = min(view[3] for view in views)
     fingerprint = hashlib.sha256(json.dumps([run_id, known_at, views], default=str).encode()).hexdigest()
@@ -229,16 +226,6 @@ def _state(connection: duckdb.DuckDBPyConnection) -> Published | None:
         hydrated_to=hydrated_to.astimezone(UTC).isoformat(),
         fingerprint=fingerprint,
     )
-
-
-@contextmanager
-def _looking(connection: duckdb.DuckDBPyConnection) -> Iterator[Transaction]:
-    """A transaction that leaves nothing behind."""
-    connection.execute("BEGIN")
-    try:
-        yield Transaction(connection, datetime.now(UTC))
-    finally:
-        connection.execute("ROLLBACK")
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import duckdb
 import polars as pl
 
 from mrs_assets.contracts.errors import UserMistake
-from mrs_resources.backend import MEMORY_LIMIT
+from mrs_resources.engine import MEMORY_LIMIT
 
 CONFINED = "SET TimeZone = 'UTC'; SET enable_external_access = false; SET lock_configuration = true"
 """What a connection is told before such a statement."""

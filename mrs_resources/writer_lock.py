@@ -24,14 +24,27 @@ def writer_lock(path: Path) -> Iterator[None]:
     Raises:
         ContractBroken: this thread holds the lock already, which would wait for ever.
     """
-    if path in getattr(_held, "paths", ()):
-        raise ContractBroken(f"{path} is already locked by this thread: transactions do not nest.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as handle:
+    with not_twice(str(path)), path.open("ab") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
-        _held.paths = {*getattr(_held, "paths", ()), path}
         try:
             yield
         finally:
-            _held.paths = _held.paths - {path}
             fcntl.flock(handle, fcntl.LOCK_UN)
+
+
+@contextmanager
+def not_twice(lock: str) -> Iterator[None]:
+    """Refuse a lock to the thread that has it.
+
+    Raises:
+        ContractBroken: this thread has it.
+    """
+    held: frozenset[str] = getattr(_held, "locks", frozenset())
+    if lock in held:
+        raise ContractBroken(f"{lock} is already locked by this thread: transactions do not nest.")
+    _held.locks = held | {lock}
+    try:
+        yield
+    finally:
+        _held.locks = _held.locks - {lock}

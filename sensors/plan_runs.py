@@ -37,7 +37,7 @@ def _next(instance: dg.DagsterInstance, warehouse: Warehouse, settings: Settings
     """A recovery's runs come as planned; of a replay it is asked what is left."""
     if plan.purpose == "recovery":
         return next((step for step in plan.steps if not is_done(instance, attempt_tags(plan, step))), None)
-    with warehouse.store.transaction() as tx:
+    with warehouse.store.looking() as tx:
         return next_step(tx, plan, settings, STAGES, CLOSING)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ os.environ["POLARS_MAX_THREADS"] = "1"  # read when polars is imported
 import duckdb
 import pytest
 
+from mrs_assets.contracts.storage import CATALOGUE
 from mrs_resources.log_store import LogStore
+from tests import backends
+from tests.postgres import Postgres, running
 
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
 for setting in ("MRS_HOME", "MRS_FEEDS", "DAGSTER_HOME"):
@@ -42,6 +46,33 @@ class SteppingClock:
 @pytest.fixture
 def clock() -> SteppingClock:
     return SteppingClock()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A server for the catalogues of this process's lakes."""
+    with running() as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv(CATALOGUE, server.address)
+        yield server
+
+
+@pytest.fixture(scope="module", autouse=True)
+def backend(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The storage that the homes of a module's tests lie in."""
+    asked = getattr(request, "param", "file")
+    if asked == "file":
+        yield asked
+        return
+    request.getfixturevalue("postgres")
+    with backends.on_the_lake():
+        yield asked
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Modules that tell what every storage has to do are run on each."""
+    if metafunc.module.__name__ in backends.CONFORMING:
+        lake = pytest.param("ducklake", marks=backends.NEEDS_A_LAKE)
+        metafunc.parametrize("backend", ["file", lake], indirect=True, scope="module")
 
 
 @pytest.fixture

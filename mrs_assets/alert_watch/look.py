@@ -48,7 +48,7 @@ def look_after_alerts(
     with warehouse.store.transaction() as tx:
         raise_alerts(tx, settings, lambda _: found, Provenance("alerts", __version__))
     done = deliver(warehouse, settings, Notifier(policy.send_seconds, write=write))
-    with warehouse.store.transaction() as tx:
+    with warehouse.store.looking() as tx:
         books = open_books(tx)
     failing = {attempt.channel for attempt in books.attempts if attempt.outcome in ("failed", "sending")}
     failing |= {attempt.channel for attempt in books.settled if attempt.outcome == "given_up"}

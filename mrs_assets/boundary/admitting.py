@@ -57,7 +57,7 @@ def admit_pending(
     if not warehouse.keeps:
         return Admission()
     warehouse.archive.collect(settings, warehouse.clock)
-    with warehouse.store.transaction() as tx:
+    with warehouse.store.looking() as tx:
         waiting = pending_arrivals(tx, warehouse.archive, feed.name, retailers)
     done = Admission()
     for retailer in sorted({arrival.retailer for arrival in waiting}):
@@ -106,7 +106,7 @@ def _admit_apart(
 def admit_here(home: Path, now: datetime, arrival: Arrival, settings: Settings, provenance: Provenance) -> Admitted:
     """Admit one file in the process that this is called in, at the instant of the caller's clock."""
     strike(settings, f"{arrival.feed}_feed")
-    return _admit(Warehouse(home, lambda: now), arrival, settings, provenance)
+    return _admit(Warehouse(home, lambda: now, settings.storage), arrival, settings, provenance)
 
 
 def _admit(warehouse: Warehouse, arrival: Arrival, settings: Settings, provenance: Provenance) -> Admitted:

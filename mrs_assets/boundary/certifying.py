@@ -24,7 +24,7 @@ from mrs_assets.contracts.stage import Stage
 from mrs_assets.planning.felt import Replay
 from mrs_assets.planning.plan import SOURCE_WEIGHTS
 from mrs_resources.kernel import Provenance
-from mrs_resources.log_store import EVER, Transaction
+from mrs_resources.log_store import EVER, LogStore, Transaction
 from mrs_resources.warehouse import Warehouse
 
 SAMPLE_DAYS = 7
@@ -42,11 +42,12 @@ def certify(warehouse: Warehouse, settings: Settings, stages: Sequence[Stage], r
     Returns:
         The certificate, in the columns of REPLAY_CERTIFICATES.
     """
-    with warehouse.store.transaction() as tx:
+    with warehouse.store.looking() as tx:
         parts = tx.live(REPLAY_PARTS).filter(plan_id=replay.plan_id)
         inputs_hash = _inputs_hash(tx, replay)
         scopes = _sample(tx, parts, stages, replay)
-    again = StageRunner(replace(warehouse, keeps=False).store, warehouse.models, settings)
+    forgetful = LogStore(warehouse.home, warehouse.clock, keeps=False, backend=warehouse.backend)
+    again = StageRunner(forgetful, warehouse.models, settings)
     who = Provenance("certificate", __version__)
     runs = [(stage, scope, again.run(replace(stage, picture=None), scope, who)) for stage, scope in scopes]
     differing = [done.changed for _, _, run in runs for log in run.appended.values() for done in log]

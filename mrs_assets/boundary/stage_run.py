@@ -168,7 +168,7 @@ class StageRunner:
 
     def _left(self, stage: Stage, scope: Scope, replay: Replay) -> list[Scope]:
         """What a replay has left to do of a stage, within a scope."""
-        with self._store.transaction() as tx:
+        with self._store.looking() as tx:
             parts = remaining(tx, stage, replay)
         inside = [
             replace(part, first_day=max(part.first_day, scope.first_day), last_day=min(part.last_day, scope.last_day))
@@ -178,7 +178,7 @@ class StageRunner:
         return inside if scope.stores is None else [replace(part, stores=scope.stores) for part in inside]
 
     def _pieces(self, stage: Stage, scope: Scope, reader: InputReader) -> list[Scope]:
-        with self._store.transaction() as tx:
+        with self._store.looking() as tx:
             return pieces(tx, stage, scope, reader)
 
     def _run_part(
@@ -219,11 +219,14 @@ class StageRunner:
         """Inputs at one instant; a want that cannot be read is left out of the next try."""
         logs = [i.contract for i in stage.reads]
         withheld: frozenset[str] = frozenset()
+
+        def read(tx: Transaction) -> tuple[Inputs, datetime | None, Breaker]:
+            known = approach(tx, stage_breaker(stage.name), self._settings.breakers, reader.provenance)
+            return self._inputs(tx, stage, scope, reader, withheld), tx.newest_write(*logs), known
+
         while True:
             try:
-                with self._store.transaction() as tx:
-                    known = approach(tx, stage_breaker(stage.name), self._settings.breakers, reader.provenance)
-                    return self._inputs(tx, stage, scope, reader, withheld), tx.newest_write(*logs), known
+                return self._store.read(read)
             except WantFailed as error:
                 withheld |= {error.want}
 
@@ -263,7 +266,7 @@ class StageRunner:
         needs = needs_by_series(stage)
         read = max(computed.inputs[name].height for name in needs)
         everywhere = [(i, input_scope(i, replace(part, stores=None))) for i in map(stage.needs.__getitem__, needs)]
-        with self._store.transaction() as tx:
+        with self._store.looking() as tx:
             stored = max(sum(rows for _, rows in tx.rows_per_store(i.contract, where)) for i, where in everywhere)
         return f"{read:,} of {stored:,} rows; nothing was kept"
 

@@ -44,7 +44,7 @@ def alerts(
     if context.invoked_subcommand is not None:
         return
     _, warehouse = open_settings()
-    with warehouse.store.transaction() as tx:
+    with warehouse.store.looking() as tx:
         books = open_books(tx)
         standing = silences(tx, tx.now)
         now = tx.now

@@ -34,7 +34,7 @@ Form = Annotated[Format, typer.Option("--format", help="How to print the rows.")
 def list_proposals(form: Form = Format.table) -> None:
     """Show every proposal, how stable it is, and what was decided."""
     _, warehouse = open_settings()
-    with warehouse.store.transaction() as tx:
+    with warehouse.store.looking() as tx:
         _print(tx, form)
 
 

@@ -92,7 +92,7 @@ def retry(
 ) -> None:
     """Read files with open letters again under today's feeds.toml; what is good now comes in."""
     settings, warehouse = open_settings()
-    with warehouse.store.transaction() as tx:
+    with warehouse.store.looking() as tx:
         chosen = files_with_letters(tx, file=file, code=code, retailer=retailer)
     known = [a for a in chosen if a.retailer in settings.retailers and a.feed in FEED_DECLARATIONS]
     if not known:

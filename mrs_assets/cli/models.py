@@ -100,7 +100,7 @@ def withdraw(name: Name, actor: Actor = "") -> None:
 def show_model(name: Name, version: Version, form: Form = Format.table) -> None:
     """Show one version: its figures, what it learnt from, and whether its artefact is there and can be loaded."""
     warehouse = _of_known(name)
-    with warehouse.store.transaction() as tx:
+    with warehouse.store.looking() as tx:
         known = registry.versions_of(tx, name).filter(pl.col("model_version_id") == version)
     if known.is_empty():
         raise UnknownName(f"There is no {name} version {version!r}.", remedy="`mrs models list` has them.")
@@ -132,7 +132,7 @@ def drift(
     from mrs_assets.graph import STAGES, TRAINABLES  # noqa: PLC0415
 
     settings, warehouse = open_settings()
-    with warehouse.store.transaction() as tx:
+    with warehouse.store.looking() as tx:
         found = [(model.name, reading) for model in TRAINABLES for reading in readings(tx, settings, model, STAGES)]
     schema = {"model": pl.String, "check": pl.String, "retailer": pl.String, "what": pl.String, "value": pl.Float64}
     rows = [{"model": model, **asdict(reading), "moved": reading.exceeds} for model, reading in found]
@@ -182,7 +182,7 @@ def train_models(
 
 
 def _print_versions(warehouse: Warehouse, form: Format, name: str | None = None) -> None:
-    with warehouse.store.transaction() as tx:
+    with warehouse.store.looking() as tx:
         rows = _states(registry.versions_of(tx, name))
     columns = ["model", "version", "state", "since", "by", "learnt_from", "learnt_to", "metrics"]
     told = rows.select(columns)

@@ -59,7 +59,7 @@ def list_items(
     from mrs_assets.recall.worklist import in_order  # noqa: PLC0415 - loads the model libraries
 
     _, warehouse = open_settings()
-    with warehouse.store.transaction() as tx:
+    with warehouse.store.looking() as tx:
         known = tx.live(REREVIEW_WORKLIST)
     shown = known.select(*ITEM[:-1], *DONE[3:]) if everything else in_order(known).select(ITEM)
     print_rows(_in_words(shown, form), form)
@@ -113,7 +113,7 @@ def _would(triggers: tuple[str, ...], form: Format) -> None:
     from mrs_assets.recall_watch.run import look  # noqa: PLC0415
 
     settings, warehouse = open_settings()
-    with warehouse.store.transaction() as tx:
+    with warehouse.store.looking() as tx:
         facts, queued = look(warehouse, tx, settings, triggers)
         found = obstacles(warehouse, tx, settings)
     waiting = in_order(updated(facts["worklist"], queued.items))
@@ -143,7 +143,7 @@ def _run(triggers: tuple[str, ...], form: Format) -> None:
     with dagster_instance(settings) as instance:
         runner = GraphRunner(build_definitions(settings, warehouse), warehouse, settings, instance)
         ran = runner.run(RECALLING, {TRIGGERS_TAG: ",".join(triggers)})
-    with warehouse.store.transaction() as tx:
+    with warehouse.store.looking() as tx:
         rows = tx.live(REREVIEW_WORKLIST).filter(pl.col("written_at") >= began, pl.col("outcome").is_not_null())
     print_rows(_in_words(rows.select(DONE), form), form)
     if not ran.success:

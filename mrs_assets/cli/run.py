@@ -119,5 +119,5 @@ def ui(port: Annotated[int, typer.Option(help="Port on the loopback interface.")
 
 
 def _rows_written(warehouse: Warehouse) -> datetime | None:
-    with warehouse.store.transaction() as tx:
+    with warehouse.store.looking() as tx:
         return tx.newest_write()

@@ -21,7 +21,7 @@ def open_settings() -> tuple[Settings, Warehouse]:
     """Settings of the working directory and the warehouse that they name."""
     settings = load_settings()
     settings.home.mkdir(parents=True, exist_ok=True)
-    return settings, Warehouse(settings.home)
+    return settings, Warehouse(settings.home, storage=settings.storage)
 
 
 def dagster_home(settings: Settings) -> Path:

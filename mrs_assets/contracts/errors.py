@@ -6,6 +6,7 @@ MrsError
 │   └── UnknownName        a log, view, report or feed that does not exist
 ├── FeedRejected           a file cannot be read at all; it is archived and recorded as rejected
 ├── StageFailed            a stage could not compute its rows
+├── StorageUnreachable     the warehouse's storage does not answer; another try may find it
 └── ContractBroken         our own code offered rows outside its declaration: a bug of ours
 """
 
@@ -43,6 +44,10 @@ class FeedRejected(MrsError):
 
 class StageFailed(MrsError):
     """A stage could not compute its rows."""
+
+
+class StorageUnreachable(MrsError, ConnectionError):
+    """The storage of the warehouse does not answer. What was not committed was not written."""
 
 
 class ContractBroken(MrsError):

@@ -21,6 +21,7 @@ from mrs_assets.contracts.resilience import Breakers, Drift, Environment, Fault,
 from mrs_assets.contracts.section import Section
 from mrs_assets.contracts.service_levels import ServiceLevels
 from mrs_assets.contracts.sources import DARK_AFTER_HOURS, Source, weights_fingerprint
+from mrs_assets.contracts.storage import Storage
 
 _NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,62}$")
 _GRAINS = {"d": 86_400, "h": 3_600, "m": 60}
@@ -191,6 +192,7 @@ class Settings(Section):
     detection: Detection = Detection()
     auto_approval: AutoApproval = AutoApproval()
     calendar: Calendar = Calendar()
+    storage: Storage = Storage()
     environment: Environment = "production"
     isolation: Isolation = Isolation()
     retries: Retries = Retries()

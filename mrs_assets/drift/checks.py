@@ -20,7 +20,7 @@ def drift_checks(model: Trainable, stages: Sequence[Stage], settings: Settings) 
         specs=[dg.AssetCheckSpec(name, asset=model.name, description=CHECKS[name]) for name in names],
     )
     def look(warehouse: dg.ResourceParam[Warehouse]) -> Iterator[dg.AssetCheckResult]:
-        with warehouse.store.transaction() as tx:
+        with warehouse.store.looking() as tx:
             found = readings(tx, settings, model, stages)
         for name in names:
             yield _result(name, model.name, [reading for reading in found if reading.check == name])

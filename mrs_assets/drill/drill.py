@@ -100,7 +100,7 @@ class Drill:
         self._settings = settings.model_copy(update={"breakers": AT_ONCE})
         self._warehouse, self._instance, self._build = warehouse, instance, build
         began_at = warehouse.clock()
-        with warehouse.store.transaction() as tx:
+        with warehouse.store.looking() as tx:
             exercise = next_exercise(tx, settings, began_at.date(), asked, days)
         self.result = DrillResult(exercise, began_at)
         self._refuse_while_something_waits()
@@ -119,7 +119,7 @@ class Drill:
             gone = self._look()
             result.degraded.extend(without_it(exercise, before, gone, runs))
             if exercise.point.want is None:
-                with self._warehouse.store.transaction() as tx:
+                with self._warehouse.store.looking() as tx:
                     models = self._warehouse.models
                     result.degraded.append(holds_nothing_guessed(tx, exercise, gone, models, self._settings))
             result.seconds["taking it away"] = time.perf_counter() - began
@@ -141,7 +141,7 @@ class Drill:
             )
 
     def _look(self) -> Observed:
-        with self._warehouse.store.transaction() as tx:
+        with self._warehouse.store.looking() as tx:
             return observed(tx, self.result.exercise, self._settings)
 
     def _runner(self, settings: Settings) -> GraphRunner:

@@ -62,7 +62,7 @@ def admission_requests(warehouse: Warehouse, settings: Settings) -> list[Admissi
     Files of a feed that is left alone, because it failed over and over, are not asked for.
     """
     warehouse.archive.collect(settings, warehouse.clock)
-    with warehouse.store.transaction() as tx:
+    with warehouse.store.looking() as tx:
         left_alone = {known.name for known in breakers(tx, settings.breakers) if known.state == "open"}
         waiting = [
             a
@@ -89,7 +89,7 @@ def replay_plans(
 
     Shows it; starts and records nothing.
     """
-    with warehouse.store.transaction() as tx:
+    with warehouse.store.looking() as tx:
         known = known_days(tx, settings)
         changes = [*read_changes(tx, inputs, settings), *read_reweighted(tx, settings, known)]
         plans = plan_changes(changes, known, stages, closing)

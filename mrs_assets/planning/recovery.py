@@ -47,7 +47,7 @@ def recovery(
         closing: what comes after them.
         busy: retailers whose changed facts are replayed first.
     """
-    with warehouse.store.transaction() as tx:
+    with warehouse.store.looking() as tx:
         standing = standing_list(tx, settings, stages, closing)
         begun = [plan for plan in unfinished_recoveries(tx) if plan.scope.retailer not in busy]
         busy = {*busy, *(plan.scope.retailer for plan in begun)}

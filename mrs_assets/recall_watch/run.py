@@ -89,7 +89,7 @@ def is_due(warehouse: Warehouse, settings: Settings, triggers: Collection[str] =
     """Whether a run of recall has anything to do and may do it, and why not."""
     if not settings.recall.enabled:
         return False, "Recall is switched off: `[recall]` says enabled = false."
-    with warehouse.store.transaction() as tx:
+    with warehouse.store.looking() as tx:
         facts, queued = look(warehouse, tx, settings, triggers)
         work = queued.items.height + to_review(facts, facts["worklist"]).height
         if not work:

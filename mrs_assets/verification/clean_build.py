@@ -98,10 +98,10 @@ class CleanBuild:
 
     def _calendar(self) -> list[Scope]:
         """Per retailer the days from its first sales to the newest day that was ever computed."""
-        with self._shadow.copy.store.transaction() as tx:
+        with self._shadow.copy.store.looking() as tx:
             tx.run_id = self._shadow.copy.run_id
             computed = known_days(tx, self._shadow.settings)
-        with self._shadow.warehouse.store.transaction() as tx:
+        with self._shadow.warehouse.store.looking() as tx:
             found = known_days(tx, self._shadow.settings)
         return [
             Scope(known.first_day, max(known.last_day, computed.get(retailer, known).last_day), retailer)
@@ -122,7 +122,7 @@ class CleanBuild:
 
         Store by store; a stage that sees its whole retailer computes a day for all of its stores.
         """
-        with self._shadow.copy.store.transaction() as tx:
+        with self._shadow.copy.store.looking() as tx:
             tx.ensure(*stage.writes)
             changes = sorted(set(tx.history(MODEL_REGISTRY, run_id=SYSTEM_RUN)["written_at"]))
             found = tx.query(
@@ -134,7 +134,7 @@ class CleanBuild:
             newest = found.group_by("business_day").agg(pl.col("at").max())
             yield from _cut(scope, dict(newest.iter_rows()), changes)
             return
-        with self._shadow.warehouse.store.transaction() as tx:
+        with self._shadow.warehouse.store.looking() as tx:
             known = tx.live(SALES_TIMESERIES, scope)["store_id"].unique().sort()
         alike: dict[tuple[Span, ...], list[str]] = {}
         for store in known:

@@ -199,9 +199,9 @@ def differences(
     """
     apart = set_apart or {}
     for log in COMPARED:
-        with expected.transaction() as tx:
+        with expected.looking() as tx:
             right = log_content(tx, log, run_id=expected_run)
-        with found.transaction() as tx:
+        with found.looking() as tx:
             told = log_content(tx, log, run_id=found_run)
         yield difference(log.name, log.key, right, told, apart.get(log.name, ()))
     for view in VIEWS:
@@ -210,7 +210,7 @@ def differences(
 
 
 def _view_of(store: LogStore, view: View, run_id: str) -> pl.DataFrame:
-    with store.transaction() as tx:
+    with store.looking() as tx:
         if tx.run_id == run_id:
             return shown_content(tx, view)
         tx.run_id = run_id

@@ -84,7 +84,7 @@ def rehearse(settings: Settings, warehouse: Warehouse, build: Build, asked: str 
 
 def _rebuild_and_compare(result: RehearsalResult, shadow: Repetition, warehouse: Warehouse, tell: Told) -> None:
     told_by, built = shadow.copy.store, shadow.warehouse.store
-    with told_by.transaction() as tx:
+    with told_by.looking() as tx:
         ticks, lost = moments(tx, warehouse.archive, result.run_id)
     for moment in ticks:
         tell(f"{moment.at:%Y-%m-%d %H:%M}: {len(moment.arrivals)} files")

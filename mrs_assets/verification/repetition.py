@@ -98,9 +98,9 @@ class Repetition(Shadow):
 
     def _unclosed(self) -> Iterator[Scope]:
         for retailer in sorted(self.settings.retailers):
-            with self.copy.store.transaction() as tx:
+            with self.copy.store.looking() as tx:
                 tx.run_id = self.copy.run_id
                 days = tx.days_with_rows(SALES_TIMESERIES, retailer)
-            with self.warehouse.store.transaction() as tx:
+            with self.warehouse.store.looking() as tx:
                 lacking = {*days} - {*tx.days_with_rows(SALES_TIMESERIES, retailer)}
             yield from (Scope(*span, retailer) for span in joined((day, day) for day in lacking))

@@ -145,7 +145,7 @@ class Shadow:
 
     def put_in_force(self, as_of: datetime) -> None:
         """Have the models that were in force at an instant, and no others."""
-        with self.copy.store.transaction() as tx:
+        with self.copy.store.looking() as tx:
             registry = tx.live(MODEL_REGISTRY, as_of=as_of, run_id=SYSTEM_RUN)
         for artefact in registry["artefact_hash"].unique(maintain_order=True):
             try:
@@ -166,7 +166,7 @@ def notes_on(shadow: Shadow, lost: int) -> Iterator[str]:
     """
     if lost:
         yield f"{lost} files that the run admitted are not in the archive any more."
-    with shadow.copy.store.transaction() as tx:
+    with shadow.copy.store.looking() as tx:
         other = _written_with_other_code(tx, shadow.copy.run_id)
     if other:
         yield f"Rows of the run were written by other versions of the code: {', '.join(other)}."
@@ -185,7 +185,7 @@ def _written_with_other_code(tx: Transaction, run_id: str) -> list[str]:
 
 
 def _refuse_unknown(store: LogStore, run_id: str) -> None:
-    with store.transaction() as tx:
+    with store.looking() as tx:
         found = tx.query("SELECT DISTINCT run_id FROM append_batches WHERE run_id <> ? ORDER BY ALL", [SYSTEM_RUN])
     runs = found["run_id"].to_list()
     if run_id not in runs:

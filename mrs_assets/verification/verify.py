@@ -65,7 +65,7 @@ def verify(settings: Settings, warehouse: Warehouse, asked: str | None, tell: To
     with copied_run(settings, warehouse, asked) as copy:
         result = Verification(copy.run_id, copy.known_at, copy.folder)
         shadow = Shadow(copy, warehouse, settings)
-        with copy.store.transaction() as tx:
+        with copy.store.looking() as tx:
             tx.run_id = copy.run_id
             files, lost = filed(tx, warehouse.archive, copy.run_id)
             apart = set_apart(tx, warehouse.models, settings)

@@ -24,7 +24,7 @@ from mrs_assets.alerting.rules.missing_inputs import BREAKER_STATES, DEGRADED_RO
 from mrs_assets.contracts.alerting import Channel
 from mrs_assets.contracts.logs.alerts import ALERTS
 from mrs_assets.contracts.settings import Settings
-from mrs_resources.backend import FileBackend
+from mrs_resources.file_backend import FileBackend
 from mrs_resources.log_store import LogStore, Transaction
 from mrs_resources.notifier import Notifier, Outgoing
 from mrs_resources.warehouse import Warehouse

@@ -15,7 +15,8 @@ import duckdb
 
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.logs.catalogue import LOGS
-from mrs_resources.backend import CATALOG, MEMORY_LIMIT, FileBackend
+from mrs_resources.engine import CATALOG, MEMORY_LIMIT
+from mrs_resources.file_backend import FileBackend
 from mrs_resources.kernel import Kernel
 
 _open: dict[Path, duckdb.DuckDBPyConnection] = {}

@@ -18,7 +18,7 @@ from mrs_assets.contracts.logs.detected import DETECTED
 from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.verification.verify import Verification, kept_apart, verify
-from mrs_resources.backend import FileBackend
+from mrs_resources.file_backend import FileBackend
 from tests.stories.test_one_anomaly import spike
 from tests.with_history import approve_a_model, copied, later
 from tests.world import FIRST_DAY, REPORTS_FROM, DirectWorld, World, daily_sales, settings_for

@@ -1,0 +1,185 @@
+"""The warehouse as DuckLake: Parquet files in a folder or a bucket, and a catalogue in PostgreSQL, for many machines.
+
+Readers see the state that their transaction began with and wait for nobody. Writers take turns: one lock for the
+warehouse, for instants of all logs are one order, which "as of" rests on. A turn is more than politeness. DuckLake
+would merge two appends that were computed from one state, and a key would have one version twice. So each write also
+counts on in `turns`: of two transactions that began with the same state, one cannot commit. A writer that lost its
+lock, to a restarted server or a cut network, is refused in this way.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+import duckdb
+
+from mrs_assets.contracts.errors import SettingsMistake, StorageUnreachable
+from mrs_assets.contracts.storage import CATALOGUE, Storage
+from mrs_resources.engine import CATALOG, started, within
+from mrs_resources.extensions import load_extension
+from mrs_resources.residence import check_residence, move_residence, residence
+
+try:
+    import psycopg2
+    from psycopg2.extensions import make_dsn, parse_dsn
+
+    from mrs_resources.catalogue_lock import catalogue_lock
+except ModuleNotFoundError:  # the extra is not installed
+    psycopg2 = None
+
+TURNS = "turns"
+"""Table with one row, which every write changes."""
+
+T = TypeVar("T")
+
+
+class LakeBackend:
+    """A DuckLake that many processes write to.
+
+    Attributes:
+        schema: that of the catalogue.
+    """
+
+    def __init__(self, home: Path, storage: Storage) -> None:
+        self.schema = storage.catalogue
+        self._home = home
+        self._storage = storage
+
+    def exists(self) -> bool:
+        """Whether anything was ever written."""
+        return residence(self._home) == "ducklake"
+
+    @contextmanager
+    def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """See `Backend.writing`."""
+        check_residence(self._home, "ducklake")
+        with self._reported(), catalogue_lock(self._address, f"mrs:{self.schema}"), self.connection() as connection:
+            if not self.exists():
+                move_residence(self._home, "ducklake")
+            with within(connection, keeps=True):
+                connection.execute(f"CREATE TABLE IF NOT EXISTS {TURNS} (turn BIGINT)")
+                if connection.execute(f"UPDATE {TURNS} SET turn = turn + 1").fetchone() == (0,):
+                    connection.execute(f"INSERT INTO {TURNS} VALUES (1)")
+                yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """See `Backend.reading`."""
+        check_residence(self._home, "ducklake")
+        with self._reported(), self.connection() as connection, within(connection, keeps=False):
+            yield connection
+
+    def copy(self, look: Callable[[duckdb.DuckDBPyConnection], T | None], target: Path) -> T | None:
+        """See `Backend.copy`."""
+        with self.reading() as connection:
+            (state,) = connection.execute(f"SELECT id FROM {CATALOG}.current_snapshot()").fetchall()[0]
+            tables = connection.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = ?", [CATALOG])
+            names = sorted(name for (name,) in tables.fetchall())
+            found = look(connection)
+        if found is not None:
+            with self._reported(), self.connection() as connection:
+                connection.execute(f"ATTACH {_quoted(str(target))} AS copy")
+                try:
+                    with within(connection, keeps=True):
+                        for name in names:
+                            then = f"{CATALOG}.{name} AT (VERSION => {state})"
+                            connection.execute(f"CREATE TABLE copy.{name} AS FROM {then}")
+                finally:
+                    connection.execute("DETACH copy")
+        return found
+
+    @contextmanager
+    def connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """An own connection with the lake as current catalog, closed at the end whatever happens."""
+        connection = self._engine.cursor()
+        try:
+            connection.execute(f"SET TimeZone = 'UTC'; USE {CATALOG}")
+            yield connection
+        finally:
+            connection.close()
+
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
+        """Give errors of the catalogue's server a name, and begin with new connections after any of DuckDB's."""
+        if psycopg2 is None:
+            raise SettingsMistake(
+                'backend = "ducklake" needs packages that are not installed.',
+                remedy="Install the extra: pip install 'minority-report-system[lake]'.",
+            )
+        try:
+            yield
+        except psycopg2.OperationalError as error:
+            self.__dict__.pop("_engine", None)
+            raise StorageUnreachable(
+                f"The catalogue in PostgreSQL cannot be reached: {str(error).strip()}. Nothing was written.",
+                remedy=f"Look at {CATALOGUE} and at the server.",
+            ) from None
+        except duckdb.Error:
+            self.__dict__.pop("_engine", None)
+            raise
+
+    @cached_property
+    def _address(self) -> str:
+        """Connection string of the catalogue's database, password and all: never shown.
+
+        Raises:
+            SettingsMistake: the environment does not say it, or not in a form that PostgreSQL knows.
+        """
+        address = os.environ.get(CATALOGUE)
+        if not address:
+            raise SettingsMistake(
+                f'backend = "ducklake" needs the environment variable {CATALOGUE}.',
+                remedy="Such as: host=db.example.com dbname=mrs user=mrs password=…",
+            )
+        try:
+            return str(make_dsn(address))
+        except psycopg2.ProgrammingError:
+            raise SettingsMistake(
+                f"{CATALOGUE} is not a connection string of PostgreSQL.", remedy="Such as: host=… dbname=mrs user=mrs"
+            ) from None
+
+    @property
+    def _data(self) -> str:
+        return self._storage.data if self._storage.in_a_bucket else str(self._home / self._storage.data)
+
+    @cached_property
+    def _engine(self) -> duckdb.DuckDBPyConnection:
+        engine = started(self._home, {"autoinstall_known_extensions": "false"})
+        for name in ("ducklake", "postgres_scanner"):
+            load_extension(engine, name)
+        address = parse_dsn(self._address)
+        # A password in the address would be told in messages; a secret is not.
+        engine.execute(f"CREATE SECRET catalogue (TYPE postgres, PASSWORD {_quoted(address.pop('password', ''))})")
+        if self._storage.in_a_bucket:
+            load_extension(engine, "httpfs")
+            _keep_keys(engine, self._storage)
+        else:
+            Path(self._data).mkdir(parents=True, exist_ok=True)
+        engine.execute(
+            f"ATTACH {_quoted('ducklake:postgres:' + make_dsn(**address))} AS {CATALOG} (DATA_PATH "
+            f"{_quoted(self._data)}, METADATA_SCHEMA {_quoted(self.schema)}, META_SECRET 'catalogue')"
+        )
+        return engine
+
+
+def _keep_keys(engine: duckdb.DuckDBPyConnection, storage: Storage) -> None:
+    """Give DuckDB the keys of the object store, from the environment."""
+    told = {
+        "KEY_ID": os.environ.get("AWS_ACCESS_KEY_ID", ""),
+        "SECRET": os.environ.get("AWS_SECRET_ACCESS_KEY", ""),
+        "REGION": os.environ.get("AWS_REGION", "us-east-1"),
+    }
+    if storage.endpoint is not None:
+        scheme, _, host = storage.endpoint.partition("://")
+        told |= {"ENDPOINT": host, "URL_STYLE": "path", "USE_SSL": str(scheme == "https").lower()}
+    options = ", ".join(f"{name} {_quoted(value)}" for name, value in told.items())
+    engine.execute(f"CREATE SECRET objects (TYPE s3, SCOPE {_quoted(storage.data)}, {options})")
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
