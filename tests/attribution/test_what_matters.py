@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
@@ -11,12 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mrs_assets.attribution.candidates import sales_matter_from
-from mrs_assets.attribution.facts import BEFORE_DAYS
+from mrs_assets.attribution.facts import BEFORE_DAYS, ZONE_DAYS
 from mrs_assets.attribution.stage import ATTRIBUTION_STAGE
 from mrs_assets.contracts.feeds.contextual_events import SIGNAL_TYPES
 from mrs_assets.contracts.logs.attributed import ATTRIBUTED
+from mrs_assets.contracts.stage import Frames, Inputs
 from tests.attribution.feeds import (
     QUIET,
+    START,
     campaign,
     promoted,
     signal,
@@ -25,7 +27,7 @@ from tests.attribution.feeds import (
     with_promotions,
     with_signals,
 )
-from tests.clustering.world import World, clustered_as, inputs_of, same_rows
+from tests.clustering.world import Logs, World, clustered_as, run, same_rows
 
 DAYS, ASKED = 220, 205
 
@@ -64,20 +66,37 @@ def test_sales_of_the_days_before_what_matters_change_no_answer(
     logs = with_promotions(logs, *(promoted(world, s, s + n, promotion_id=f"P{i}") for i, (s, n) in enumerate(spans)))
     logs = with_campaigns(logs, *(campaign(world, s, s + n, campaign_id=f"C{i}") for i, (s, n) in enumerate(spans)))
     logs = with_signals(logs, *(signal(world, s, s + n, k, event_id=f"E{i}") for i, (s, n, k) in enumerate(signals)))
-    whole = inputs_of(ATTRIBUTION_STAGE, logs, world.settings(), world.day(ASKED), world.day(ASKED + 1))
-    matters = pl.col("business_day") >= sales_matter_from(whole)
-    near = replace(whole, frames={**whole.frames, "series": whole["series"].filter(matters)})
-    answers, again = (ATTRIBUTION_STAGE.compute(inputs)[ATTRIBUTED.name] for inputs in (whole, near))
+    days = world.day(ASKED), world.day(ASKED + 1)
+    answers, again = (
+        run(stage, logs, world.settings(), *days)[ATTRIBUTED.name]
+        for stage in (ATTRIBUTION_STAGE, replace(ATTRIBUTION_STAGE, compute=from_what_matters))
+    )
     same_rows(ATTRIBUTED, answers, again)
+
+
+def from_what_matters(inputs: Inputs) -> Frames:
+    """What attribution says without the sales of earlier days."""
+    series = inputs["series"].filter(pl.col("business_day") >= sales_matter_from(inputs))
+    return ATTRIBUTION_STAGE.compute(replace(inputs, frames={**inputs.frames, "series": series}))
+
+
+def first_that_matters(world: World, logs: Logs, first: int, last: int) -> date:
+    told: list[date] = []
+
+    def ask(inputs: Inputs) -> Frames:
+        told.append(sales_matter_from(inputs))
+        return {}
+
+    run(replace(ATTRIBUTION_STAGE, compute=ask), logs, world.settings(), world.day(first), world.day(last))
+    return told[0]
 
 
 def test_where_nothing_dated_could_explain_a_report_only_the_weeks_before_its_window_matter() -> None:
     world = World(retailer=QUIET)
-    asked = inputs_of(ATTRIBUTION_STAGE, uplift(world), world.settings(), world.day(42), world.day(43))
-    assert sales_matter_from(asked) == world.day(40) - timedelta(days=BEFORE_DAYS + 2)
+    before = timedelta(days=BEFORE_DAYS + ZONE_DAYS)
+    assert first_that_matters(world, uplift(world), 42, 43) == world.day(START) - before
 
 
 def test_of_days_without_a_report_no_earlier_sales_matter() -> None:
     world = World(retailer=QUIET)
-    asked = inputs_of(ATTRIBUTION_STAGE, uplift(world), world.settings(), world.day(20), world.day(21))
-    assert sales_matter_from(asked) == world.day(20)
+    assert first_that_matters(world, uplift(world), 20, 21) == world.day(20)

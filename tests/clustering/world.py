@@ -175,19 +175,6 @@ def run(
     **missing: str,
 ) -> Frames:
     """Run a stage over days, each input cut to what it declares; `missing`: want → `missing` or `unconfigured`."""
-    return stage.compute(inputs_of(stage, logs, settings, first, last, models, **missing))
-
-
-def inputs_of(
-    stage: Stage,
-    logs: Mapping[str, pl.DataFrame],
-    settings: Settings,
-    first: date,
-    last: date,
-    models: Mapping[str, Model] | None = None,
-    **missing: str,
-) -> Inputs:
-    """What a stage computes some days from, each input cut to the look-back that it declares."""
     declared: dict[str, Input] = {**stage.needs, **{n: w.log for n, w in stage.wants.items() if w.log is not None}}
     scope = Scope(first, last, None if stage.span == "everything" else next(iter(settings.retailers)))
     frames = {}
@@ -197,13 +184,15 @@ def inputs_of(
         if name in missing:
             whole = whole.clear()
         frames[name] = whole.filter(pl.col("business_day").is_between(wide.first_day, wide.last_day))
-    return Inputs(
-        scope,
-        settings,
-        frames,
-        models or {},
-        missing=frozenset(n for n, state in missing.items() if state == "missing"),
-        unconfigured=frozenset(n for n, state in missing.items() if state == "unconfigured"),
+    return stage.compute(
+        Inputs(
+            scope,
+            settings,
+            frames,
+            models or {},
+            missing=frozenset(n for n, state in missing.items() if state == "missing"),
+            unconfigured=frozenset(n for n, state in missing.items() if state == "unconfigured"),
+        )
     )
 
 
