@@ -3,7 +3,8 @@
 A synthetic retailer with a weekly rhythm and an anomaly in a few per cent of the series per quarter. Everything runs in
 this process, without Dagster, so that processor time is all there is; ratios are of processor time within one run.
 
-A tick is all that `mrs tick` does and the certificate. Compare ratios, and only those of one run.
+A tick is all that `mrs tick` does and the certificate. Compare ratios, and only those of one run. Three to four seconds
+of a correction are the tick itself, whatever is corrected: their share falls as the retailer grows.
 
     nice -n 10 python -m benchmarks.correction --skus 20 --days 227 365 640
 """

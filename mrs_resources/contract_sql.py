@@ -51,6 +51,21 @@ def scope_sql(scope: Scope, contract: Contract, run_id: str) -> tuple[str, list[
     return " AND ".join(conditions), parameters
 
 
+def live_rows_sql(contract: Contract, condition: str) -> str:
+    """Rows of a log that are true, of those that meet a condition: per key the newest version, unless retracted.
+
+    Few keys have a second version, so what is older than it is sooner left out than the newest of all found. The
+    condition, and so its parameters, are there twice.
+    """
+    key = quoted(list(contract.key))
+    return (
+        f"SELECT r.* FROM {contract.name} r ANTI JOIN "
+        f"(SELECT run_id, {key}, version FROM {contract.name} WHERE {condition} AND version > 1) n "
+        f"ON r.run_id = n.run_id AND {same_key(contract, 'r', 'n')} AND r.version < n.version "
+        f"WHERE {condition} AND NOT r.is_retracted"
+    )
+
+
 def degraded_days_sql(contract: Contract) -> str:
     """SQL of live degraded rows by business day, reason and, where rows tell of an end, why it ended.
 

@@ -18,7 +18,7 @@ from mrs_assets.contracts.logs.operations import DEMO_RUN_CONFIG
 from mrs_assets.contracts.scope import Scope
 from mrs_resources.backend import Backend, open_backend
 from mrs_resources.clock import Clock, utc_now
-from mrs_resources.contract_sql import degraded_days_sql, quoted, same_key, scope_sql
+from mrs_resources.contract_sql import degraded_days_sql, live_rows_sql, quoted, scope_sql
 from mrs_resources.kernel import Appended, Kernel, Provenance
 from mrs_resources.staging import DEAD_LETTER
 from mrs_resources.statements import in_utc
@@ -84,6 +84,7 @@ class Transaction:
         run_id: str | None = None,
         columns: Collection[str] | None = None,
         matching: pl.DataFrame | None = None,
+        in_order: bool = True,
     ) -> pl.DataFrame:
         """Rows that are true: per key the latest version written by `as_of`, unless it is a retraction.
 
@@ -94,34 +95,19 @@ class Transaction:
             run_id: namespace, where it is not the transaction's own.
             columns: those of interest; None: all that are stored.
             matching: values of some key columns; rows with others are left out.
+            in_order: sorted by key, which is most of what reading many rows costs; otherwise in any order.
 
         Returns:
-            The contract's stored columns, or those of them that are asked for, sorted by key.
+            The contract's stored columns, or those of them that are asked for.
         """
         condition, parameters = self._rows_condition(contract, scope, as_of, run_id)
         if matching is not None:
             self.connection.register("matching", matching)
             condition += f" AND ({quoted(matching.columns)}) IN (FROM matching)"
-        newest = self.connection.execute(
-            f"SELECT max(version) FROM {contract.name} WHERE {condition}", parameters
-        ).fetchone()
-        if newest is None or newest[0] is None:
-            return contract.empty(stored=True).select(list(columns or contract.schema))
-        key = quoted(list(contract.key))
-        if newest[0] == 1:
-            sql = f"SELECT * FROM {contract.name} WHERE {condition} ORDER BY {key}"
-            return self._frame(sql, parameters, columns or contract.schema)
-        # Few keys have a second version, and finding the newest of all of them is most of what reading costs.
-        sql = (
-            f"WITH rows_in_scope AS (SELECT * FROM {contract.name} WHERE {condition}), "
-            f"newest AS (SELECT {key}, max(version) AS version FROM rows_in_scope WHERE version > 1 GROUP BY ALL), "
-            f"changed AS (SELECT r.* FROM rows_in_scope r JOIN newest n ON {same_key(contract, 'r', 'n')} "
-            "AND r.version = n.version), "
-            f"unchanged AS (SELECT r.* FROM rows_in_scope r ANTI JOIN newest n ON {same_key(contract, 'r', 'n')}) "
-            "SELECT * FROM (FROM changed UNION ALL FROM unchanged) WHERE NOT is_retracted "
-            f"ORDER BY {key}"
-        )
-        return self._frame(sql, parameters, columns or contract.schema)
+        order = f"ORDER BY {quoted(list(contract.key))}" if in_order else ""
+        wanted = quoted(list(columns or contract.schema))
+        sql = f"SELECT {wanted} FROM ({live_rows_sql(contract, condition)}) {order}"
+        return self.query(sql, [*parameters, *parameters])
 
     def history(
         self,
@@ -134,8 +120,8 @@ class Transaction:
         """Every appended row, sorted by key and version."""
         condition, parameters = self._rows_condition(contract, scope, as_of, run_id)
         order = quoted([*contract.key, "version"])
-        sql = f"SELECT * FROM {contract.name} WHERE {condition} ORDER BY {order}"
-        return self._frame(sql, parameters, contract.schema)
+        columns = quoted(list(contract.schema))
+        return self.query(f"SELECT {columns} FROM {contract.name} WHERE {condition} ORDER BY {order}", parameters)
 
     def ever_spoke(self, contract: Contract, scope: Scope) -> bool:
         """Whether a log ever had a row in a scope."""
@@ -170,6 +156,24 @@ class Transaction:
             [self.run_id, retailer],
         )
         return found["business_day"].to_list()
+
+    def first_and_last_day(
+        self, contract: Contract, retailer: str, until: datetime | None = None
+    ) -> tuple[date, date] | None:
+        """The span of business days of a retailer that a log ever had rows of, as written by `until`.
+
+        Looked for from both ends, so that it costs the same however many rows lie between.
+        """
+        self.ensure(contract)
+        found = (
+            f"(SELECT business_day FROM {contract.name} WHERE run_id = $run AND retailer = $retailer "
+            "AND ($until IS NULL OR written_at <= $until) ORDER BY business_day {} LIMIT 1)"
+        )
+        row = self.connection.execute(
+            f"SELECT {found.format('ASC')}, {found.format('DESC')}",
+            {"run": self.run_id, "retailer": retailer, "until": until},
+        ).fetchone()
+        return (row[0], row[1]) if row and row[0] is not None else None
 
     def changed(self, contract: Contract, since: datetime, retailer: str | None = None) -> pl.DataFrame:
         """Where rows of a log were written after an instant, retractions included.
@@ -246,8 +250,10 @@ class Transaction:
         self.run_id = run_id
 
     def _active_run(self) -> str:
-        row = self.live(DEMO_RUN_CONFIG, run_id=SYSTEM_RUN)
-        return str(row["active_run_id"][0]) if row.height else FIRST_RUN
+        self.ensure(DEMO_RUN_CONFIG)
+        newest = f"SELECT arg_max(active_run_id, version) FROM {DEMO_RUN_CONFIG.name} WHERE run_id = ?"
+        row = self.connection.execute(newest, [SYSTEM_RUN]).fetchone()
+        return str(row[0]) if row and row[0] is not None else FIRST_RUN
 
     def _rows_condition(
         self, contract: Contract, scope: Scope, as_of: datetime | None, run_id: str | None
@@ -258,9 +264,6 @@ class Transaction:
             condition += " AND written_at <= ?"
             parameters.append(self.settled(as_of))
         return condition, parameters
-
-    def _frame(self, sql: str, parameters: list[object], columns: Collection[str]) -> pl.DataFrame:
-        return in_utc(self.connection.execute(f"SELECT {quoted(list(columns))} FROM ({sql})", parameters).pl())
 
 
 class LogStore:

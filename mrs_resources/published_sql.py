@@ -4,23 +4,13 @@ from __future__ import annotations
 
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
-from mrs_resources.contract_sql import quoted, same_key
+from mrs_resources.contract_sql import live_rows_sql, quoted
 
 _SERIES_COLUMNS = [
     c
     for c in SALES_TIMESERIES.schema
     if c not in ("run_id", "version", "row_hash", "is_retracted", "batch_id", "dagster_run_id", "code_version")
 ]
-
-
-def live_rows_sql(contract: Contract, condition: str) -> str:
-    """Rows of a log that are true, of those that meet a condition: per key the newest version, unless retracted."""
-    key = quoted(list(contract.key))
-    return (
-        f"SELECT r.* FROM {contract.name} r JOIN (SELECT run_id, {key}, max(version) AS version FROM {contract.name} "
-        f"WHERE {condition} GROUP BY ALL) n ON r.run_id = n.run_id AND r.version = n.version "
-        f"AND {same_key(contract, 'r', 'n')} WHERE NOT r.is_retracted"
-    )
 
 
 def live_view_sql(contract: Contract, system_run: str) -> str:

@@ -20,12 +20,11 @@ from mrs_assets.contracts.logs.catalogue import LOGS, find
 from mrs_assets.contracts.logs.edits import USER_EVENT_EDITS
 from mrs_assets.contracts.logs.events import EVENTS
 from mrs_assets.contracts.views import MINORITY_REPORTS, Fold, View, find_view
-from mrs_resources.contract_sql import quoted
+from mrs_resources.contract_sql import live_rows_sql, quoted
 from mrs_resources.dead_letters import chosen_letters_sql, letter_groups_sql
 from mrs_resources.engine import MEMORY_LIMIT
 from mrs_resources.hydrator import fold_of
 from mrs_resources.log_store import FIRST_RUN, SYSTEM_RUN
-from mrs_resources.published_sql import live_rows_sql
 from mrs_resources.publisher import DATABASE, LINK
 from mrs_resources.statements import CONFINED, run_one
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 
 import polars as pl
 
@@ -66,6 +66,32 @@ def considered(name: str, reports: pl.DataFrame, inputs: Inputs) -> Considered:
     )
 
 
+def sales_matter_from(inputs: Inputs) -> date:
+    """First day whose sales any report of the scope depends on, by its window and by the candidates around it.
+
+    Args:
+        inputs: everything but the series.
+    """
+    moments: list[datetime] = []
+    for (name,), of_retailer in inputs["detected"].group_by("retailer"):
+        reports = facts.bounded(of_retailer)
+        began: datetime = reports["began_at"].min()  # type: ignore[assignment]
+        compared = pairs.sales_matter_from(reports, _candidates(str(name), inputs))
+        moments += [began - timedelta(days=facts.BEFORE_DAYS), *([compared] if compared else [])]
+    days = [moment.date() - timedelta(days=facts.ZONE_DAYS) for moment in moments]
+    return min([inputs.scope.first_day, *days])
+
+
+def _candidates(name: str, inputs: Inputs) -> pl.DataFrame:
+    days = timedelta(days=facts.LOOK_BACK_DAYS + placebo.PLACEBO_DAYS)
+    return dated_candidates(
+        Feeds(*(inputs[feed].filter(retailer=name) for feed in ("promotions", "campaigns", "contextual_events"))),
+        inputs.settings.retailers[name],
+        inputs.scope.first_day - days,
+        inputs.scope.last_day + timedelta(days=kinds.LONGEST_LEAD_DAYS + 1),
+    )
+
+
 def _dated(
     name: str,
     retailer: Retailer,
@@ -74,13 +100,7 @@ def _dated(
     series: pl.DataFrame,
     inputs: Inputs,
 ) -> pl.DataFrame:
-    days = timedelta(days=facts.LOOK_BACK_DAYS + placebo.PLACEBO_DAYS)
-    candidates = dated_candidates(
-        Feeds(*(inputs[feed].filter(retailer=name) for feed in ("promotions", "campaigns", "contextual_events"))),
-        retailer,
-        inputs.scope.first_day - days,
-        inputs.scope.last_day + timedelta(days=kinds.LONGEST_LEAD_DAYS + 1),
-    )
+    candidates = _candidates(name, inputs)
     if candidates.is_empty():  # nothing to compare with any series
         asked, series = asked.clear(), series.clear()
     present = (

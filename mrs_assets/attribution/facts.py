@@ -16,6 +16,9 @@ BEFORE_DAYS = 28
 LOOK_BACK_DAYS = LONGEST_WINDOW_DAYS + LONGEST_LAPSE_DAYS + max(BEFORE_DAYS, PLACEBO_DAYS)
 """Days before a report's tick that its facts may depend on."""
 
+ZONE_DAYS = 2
+"""Days by which a moment in UTC and the business day that holds it are apart, and one for the tick's own length."""
+
 DOUBLED = (1.75, 2.3)
 """Actual / expected that counts as twice: 2 within the error of an expectation and a few days of counts."""
 
@@ -57,14 +60,15 @@ def window_facts(reports: pl.DataFrame, series: pl.DataFrame) -> pl.DataFrame:
         series: `sales_timeseries_data` rows of these stores; those of others do not matter.
     """
     series = series.join(reports, on="store_id", how="semi")
-    counted = _countable(series)
+    counted = _countable(series.join(reports, on=SERIES, how="semi"))
     own = [c for c in counted.columns if c not in (*SERIES, "ts")]
-    of_store = {f"store_{name}": pl.col(name).sum() for name in ("ticks", "gaps", "some", "even")}
-    stores = counted.group_by("store_id", "ts").agg(**of_store)
+    of_store = ("ticks", "gaps", "some", "even")
+    kept = series.select("store_id", "ts", **{f"store_{name}": _counts()[name] for name in of_store})
+    stores = kept.group_by("store_id", "ts").agg(pl.exclude("store_id", "ts").sum())
     window = ("began_at", "until")
     return (
         sums_between(reports, counted, SERIES, own, window)
-        .join(sums_between(reports, stores, ["store_id"], list(of_store), window), on="row")
+        .join(sums_between(reports, stores, ["store_id"], [f"store_{name}" for name in of_store], window), on="row")
         .join(
             sums_between(reports, stores, ["store_id"], ["store_some", "store_even"], ("before_at", "began_at")).rename(
                 {"store_some": "store_some_before", "store_even": "store_even_before"}
@@ -79,21 +83,25 @@ def window_facts(reports: pl.DataFrame, series: pl.DataFrame) -> pl.DataFrame:
 
 def _countable(series: pl.DataFrame) -> pl.DataFrame:
     """Integer facts of each series tick, so that sums of them are exact."""
+    flagged = {f"flagged_{flag}": _counted(pl.col("quality_flags").list.contains(flag)) for flag in QUALITY_FLAGS}
+    return series.select(*SERIES, "ts", **_counts(), **flagged)
+
+
+def _counts() -> dict[str, pl.Expr]:
     received = pl.col("coverage") == "received"
-    counts = {
+    conditions = {
         "ticks": ~pl.col("coverage").is_in(["closed", "not_expected"]),
         "received": received,
         "gaps": pl.col("coverage").is_in(["missing", "partial"]),
         "zeros": received & (pl.col("units") <= 0),
         "some": received & (pl.col("units") > 0),
         "even": received & (pl.col("units") > 0) & (pl.col("units").cast(pl.Float64) % 2 == 0),
-        **{f"flagged_{flag}": pl.col("quality_flags").list.contains(flag) for flag in QUALITY_FLAGS},
     }
-    return series.select(
-        *SERIES,
-        "ts",
-        *(condition.fill_null(value=False).cast(pl.Int64).alias(name) for name, condition in counts.items()),
-    )
+    return {name: _counted(condition) for name, condition in conditions.items()}
+
+
+def _counted(condition: pl.Expr) -> pl.Expr:
+    return condition.fill_null(value=False).cast(pl.Int64)
 
 
 def sums_between(
@@ -108,7 +116,7 @@ def sums_between(
         columns: the columns to add.
         bounds: names of two instants out of `before_at` (28 days before the window), `began_at` and `until`.
     """
-    running = counted.sort(*by, "ts").select(*by, "ts", *(pl.col(c).cum_sum().over(by) for c in columns)).sort("ts")
+    running = counted.sort("ts").select(*by, "ts", *(pl.col(c).cum_sum().over(by) for c in columns))
     rows = reports.with_columns(before_at=pl.col("began_at") - pl.duration(days=BEFORE_DAYS))
     sums = []
     for bound in bounds:
@@ -124,7 +132,8 @@ def sums_between(
 
 def _neighbours(reports: pl.DataFrame, series: pl.DataFrame) -> pl.DataFrame:
     there = (
-        series.filter(~pl.col("coverage").is_in(["closed", "not_expected"]))
+        series.join(reports, on=["business_day", "store_id"], how="semi")
+        .filter(~pl.col("coverage").is_in(["closed", "not_expected"]))
         .group_by("business_day", "store_id")
         .agg(store_series=(pl.struct("sku").n_unique().cast(pl.Int64) - 1))
     )

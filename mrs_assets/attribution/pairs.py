@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import polars as pl
 
@@ -11,7 +11,7 @@ from mrs_assets.attribution.coverage import covered, covered_count
 from mrs_assets.attribution.kinds import LONGEST_LAG_DAYS, LONGEST_LEAD_DAYS
 from mrs_assets.attribution.onset import SPAN, sharp_onsets
 from mrs_assets.attribution.placebo import PLACEBO_DAYS, lift
-from mrs_assets.attribution.response import response
+from mrs_assets.attribution.response import BEFORE_DAYS, OLDEST_DAYS, response
 from mrs_assets.contracts.columns import SERIES
 
 ENDING_DECAY_DAYS = 3.0
@@ -111,6 +111,25 @@ def dated_pairs(
     rows = rows.join(answered, on=["candidate", "tick", *SERIES], how="left")
     compared = ("reach", "footprint", "others", "crowd", "breadth", "others_moving", "others_covered")
     return rows.select("row", "candidate", "jumped_at", "targeted", *compared, "rarity", *_features(grain))
+
+
+def sales_matter_from(reports: pl.DataFrame, candidates: pl.DataFrame) -> datetime | None:
+    """First moment whose sales `dated_pairs` compares anything with; None where there is nothing to compare.
+
+    Args:
+        reports: bounded MRDL rows of one retailer.
+        candidates: rows of `dated_candidates`.
+    """
+    near = _near(reports, candidates)
+    if near.is_empty():
+        return None
+    began: datetime = reports["began_at"].min()  # type: ignore[assignment]
+    tick: datetime = reports["tick"].min()  # type: ignore[assignment]
+    possible = near.filter(pl.col("ends_at") + pl.col("lag") > began)
+    eves = possible.select(at=pl.col("starts_at") - pl.col("eve"))["at"]
+    eve: datetime | None = eves.filter(eves >= tick - timedelta(days=OLDEST_DAYS)).min()  # type: ignore[assignment]
+    compared = began - timedelta(days=PLACEBO_DAYS)
+    return compared if eve is None else min(compared, eve - timedelta(days=BEFORE_DAYS))
 
 
 def _near(reports: pl.DataFrame, candidates: pl.DataFrame) -> pl.DataFrame:

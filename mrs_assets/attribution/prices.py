@@ -42,8 +42,9 @@ def price_facts(reports: pl.DataFrame, series: pl.DataFrame) -> pl.DataFrame:
         the step × how unusual it is × how far the other stores' prices of the product moved along). NULL where there
         are no prices.
     """
-    priced = _priced(series.join(reports, on="sku", how="semi"))
-    items = priced.group_by("sku", "ts").agg(pl.col("sold", "earned").sum())
+    of_items = _priced(series.join(reports, on="sku", how="semi"))
+    items = of_items.group_by("sku", "ts").agg(pl.col("sold", "earned").sum())
+    priced = _with_logs(of_items.join(reports, on=SERIES, how="semi"))
     window, before = ("began_at", "until"), ("before_at", "began_at")
     money = ["sold", "earned"]
     parts = [
@@ -79,19 +80,25 @@ def _suffixed(suffix: str) -> Callable[[str], str]:
 
 
 def _priced(series: pl.DataFrame) -> pl.DataFrame:
-    """Integer money, units and log prices of each tick that sold something, so that sums of them are exact."""
+    """Units and integer money of each tick that sold something, so that sums of them are exact."""
     units = pl.col("units").cast(pl.Float64)
     revenue = pl.coalesce(pl.col("revenue").cast(pl.Float64), pl.col("unit_price").cast(pl.Float64) * units)
-    known = series.filter((pl.col("coverage") == "received") & (units > 0) & (revenue > 0))
-    logs = ((revenue / units).log() * _SCALE).round().cast(pl.Int64)
-    return known.select(
-        *SERIES,
-        "ts",
-        sold=(units * _SCALE).round().cast(pl.Int64),
-        earned=(revenue * _SCALE).round().cast(pl.Int64),
-        prices=pl.lit(1, dtype=pl.Int64),
-        logs=logs,
-        squares=logs * logs,
+    return (
+        series.filter(pl.col("coverage") == "received")
+        .select(*SERIES, "ts", units=units, revenue=revenue)
+        .filter((pl.col("units") > 0) & (pl.col("revenue") > 0))
+        .with_columns(
+            sold=(pl.col("units") * _SCALE).round().cast(pl.Int64),
+            earned=(pl.col("revenue") * _SCALE).round().cast(pl.Int64),
+        )
+    )
+
+
+def _with_logs(priced: pl.DataFrame) -> pl.DataFrame:
+    """The same with integer log prices."""
+    logs = ((pl.col("revenue") / pl.col("units")).log() * _SCALE).round().cast(pl.Int64)
+    return priced.with_columns(prices=pl.lit(1, dtype=pl.Int64), logs=logs).with_columns(
+        squares=pl.col("logs") * pl.col("logs")
     )
 
 

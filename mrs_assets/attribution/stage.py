@@ -7,7 +7,7 @@ from functools import reduce
 import polars as pl
 
 from mrs_assets.attribution import facts, kinds, pairs
-from mrs_assets.attribution.candidates import CALENDAR, considered
+from mrs_assets.attribution.candidates import CALENDAR, considered, sales_matter_from
 from mrs_assets.attribution.evidence import evidence, snapshot, states
 from mrs_assets.attribution.fitted import load
 from mrs_assets.attribution.scoring import RANKED, ranked, ranked_by_model
@@ -97,6 +97,7 @@ def _dated_input(feed: Contract) -> Input:
     return Input(feed, days_before=pairs.LOOK_BACK_DAYS + 2, days_after=int(kinds.LONGEST_LEAD_DAYS) + 2)
 
 
+_SALES = Input(SALES_TIMESERIES, days_before=facts.LOOK_BACK_DAYS + facts.ZONE_DAYS, matters_from=sales_matter_from)
 ATTRIBUTION_STAGE = Stage(
     name=ATTRIBUTED.name,
     writes=(ATTRIBUTED,),
@@ -107,7 +108,7 @@ ATTRIBUTION_STAGE = Stage(
     needs={"detected": Input(DETECTED)},
     wants={
         "clustered": Want("MRCL_down", log=Input(CLUSTERED)),
-        "series": Want("series_down", log=Input(SALES_TIMESERIES, days_before=facts.LOOK_BACK_DAYS + 2)),
+        "series": Want("series_down", log=_SALES),
         "promotions": Want("promotions_down", log=_dated_input(PROMOTIONS)),
         "campaigns": Want("campaigns_down", log=_dated_input(CAMPAIGNS)),
         "contextual_events": Want("context_down", log=_dated_input(CONTEXTUAL_EVENTS)),

@@ -49,7 +49,7 @@ def certify(warehouse: Warehouse, settings: Settings, stages: Sequence[Stage], r
     forgetful = LogStore(warehouse.home, warehouse.clock, keeps=False, backend=warehouse.backend)
     again = StageRunner(forgetful, warehouse.models, settings)
     who = Provenance("certificate", __version__)
-    runs = [(stage, scope, again.run(stage, scope, who)) for stage, scope in scopes]
+    runs = [(stage, scope, again.run(replace(stage, picture=None), scope, who)) for stage, scope in scopes]
     differing = [done.changed for _, _, run in runs for log in run.appended.values() for done in log]
     computed, appended, retracted = (int(parts[f"rows_{did}"].sum()) for did in ("offered", "appended", "retracted"))
     certificate = pl.DataFrame(

@@ -48,7 +48,7 @@ def few_series(stage: Stage, inputs: Inputs, rows: int = DRY_RUN_ROWS) -> Inputs
         name: inputs[name].join(chosen, on=RETAILER_SERIES, how="semi", maintain_order="left")
         for name in (*needs, *wants)
     }
-    cut = {name: frames[name].tail(rows) for name in needs}
+    cut = {name: frames[name].sort(stage.needs[name].contract.key).tail(rows) for name in needs}
     return replace(inputs, frames={**inputs.frames, **frames, **cut})
 
 

@@ -57,10 +57,11 @@ class InputReader:
         models: dict[str, Model] = {}
         missing: set[str] = set()
         unconfigured: set[str] = set()
-        for name, want in stage.wants.items():
+        for name, want in sorted(stage.wants.items(), key=lambda named: _is_limited_by_others(named[1])):
             dropped = name in withheld or "drop" in asked_at(self.settings, f"{stage.name}.{name}")
             if want.log is not None:
-                rows = want.log.contract.empty() if dropped else self._wanted(tx, stage, name, want.log, scope)
+                seen = Inputs(scope, self.settings, frames)
+                rows = want.log.contract.empty() if dropped else self._wanted(tx, stage, name, want.log, seen)
                 frames[name] = rows
                 if dropped or down_from(tx, want.log.contract, self.settings, scope.retailer) <= scope.first_day:
                     missing.add(name)
@@ -84,10 +85,13 @@ class InputReader:
         lasts = [*(day - timedelta(days=1) for day in firsts[1:]), scope.last_day]
         return [replace(scope, first_day=first, last_day=last) for first, last in zip(firsts, lasts, strict=True)]
 
-    def _wanted(self, tx: Transaction, stage: Stage, name: str, wanted: Input, scope: Scope) -> pl.DataFrame:
+    def _wanted(self, tx: Transaction, stage: Stage, name: str, wanted: Input, seen: Inputs) -> pl.DataFrame:
         try:
             strike(self.settings, f"{stage.name}.{name}")
-            return _rows(tx, wanted, replace(input_scope(wanted, scope), stores=None))
+            wide = replace(input_scope(wanted, seen.scope), stores=None)
+            if wanted.matters_from is not None:
+                wide = replace(wide, first_day=max(wide.first_day, wanted.matters_from(seen)))
+            return _rows(tx, wanted, wide)
         except Exception as error:
             raise WantFailed(name, error) from error
 
@@ -105,6 +109,10 @@ class InputReader:
             return None
         note_success(tx, known, self.provenance)
         return Model(str(version["model_version_id"]), artefact)
+
+
+def _is_limited_by_others(want: Want) -> bool:
+    return want.log is not None and want.log.matters_from is not None
 
 
 def _asked_series(tx: Transaction, stage: Stage, scope: Scope) -> pl.DataFrame | None:
@@ -129,8 +137,8 @@ def _live(tx: Transaction, stage: Stage, wanted: Input, scope: Scope, asked: pl.
 
 
 def _rows(tx: Transaction, wanted: Input, scope: Scope, matching: pl.DataFrame | None = None) -> pl.DataFrame:
-    """What stages see of a log's rows: what their writer said, and not who wrote it when."""
-    return tx.live(wanted.contract, scope, columns=wanted.contract.body, matching=matching)
+    """What stages see of a log's rows, in any order: what their writer said, and not who wrote it when."""
+    return tx.live(wanted.contract, scope, columns=wanted.contract.body, matching=matching, in_order=False)
 
 
 def input_scope(wanted: Input, scope: Scope) -> Scope:

@@ -159,7 +159,7 @@ class Contract:
         verdicts = {"verdict_code": pl.String, "verdict": pl.String}
         problems = pl.DataFrame(schema={"row": pl.UInt32, **verdicts})
         try:
-            self._pandera.validate(frame, lazy=True)
+            self._doubtful(frame).validate(frame, lazy=True)
         except SchemaErrors as failure:
             cases = failure.failure_cases.filter(pl.col("index").is_not_null())
             if cases.height == 0:
@@ -179,6 +179,16 @@ class Contract:
         good = numbered.join(problems, on="row", how="anti", maintain_order="left").drop("row")
         bad = numbered.join(problems, on="row", how="inner", maintain_order="left").drop("row")
         return good, bad
+
+    def _doubtful(self, frame: pl.DataFrame) -> pa.DataFrameSchema:
+        """What a conformed frame may break: it has the columns and types, and most columns allow any value, or NULL."""
+        return pa.DataFrameSchema(
+            {
+                name: column
+                for name, column in self._pandera.columns.items()
+                if column.checks or (frame[name].has_nulls() and not column.nullable)
+            }
+        )
 
 
 def _rounded(value: pl.Expr) -> pl.Expr:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any, Literal
 
 import polars as pl
@@ -31,6 +32,8 @@ class Input:
         past_only: only rows before the first computed day: a log's own past.
         others_before: days before a row's own day on which rows of *other* series can matter to it; None: as many as
             of its own. For a stage that sees its whole retailer and answers. Rows of others further off are not read.
+        matters_from: for a want whose look-back is for the worst case: what the stage sees of the inputs without one →
+            the first day of which rows matter to what is asked this time. Rows of days before it are not read.
     """
 
     contract: Contract
@@ -38,6 +41,7 @@ class Input:
     days_after: int = 0
     past_only: bool = False
     others_before: int | None = None
+    matters_from: Callable[[Inputs], date] | None = None
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ def _logs(tables: Collection[str]) -> str:
     written = " UNION ALL ".join(
         f"SELECT '{log.name}' AS log, retailer, max(written_at) AS last_written_at, count(*) AS rows, "
         "count(*) FILTER (is_degraded) AS degraded, count(*) FILTER (is_retracted) AS retracted "
-        f"FROM {log.name} WHERE run_id = $run_id GROUP BY GROUPING SETS ((), (retailer))"
+        f"FROM {log.name} WHERE run_id = $run_id GROUP BY retailer"
         for log in LOGS
         if log.name in tables
     )
@@ -47,7 +47,10 @@ def _logs(tables: Collection[str]) -> str:
         f"AS rows_by_status FROM ({said}) GROUP BY log, retailer"
     )
     return (
-        f"WITH slo AS ({true_rows(SLO, tables)}), written AS ({written or _NOTHING_WRITTEN}), letters AS ({letters}), "
+        f"WITH slo AS ({true_rows(SLO, tables)}), of_retailers AS ({written or _NOTHING_WRITTEN}), written AS ("
+        "SELECT log, retailer, max(last_written_at) AS last_written_at, sum(rows) AS rows, sum(degraded) AS degraded, "
+        "sum(retracted) AS retracted FROM of_retailers GROUP BY GROUPING SETS ((log), (log, retailer))), "
+        f"letters AS ({letters}), "
         f"ledger AS ({ledger}), status AS ({status}) SELECT w.*, coalesce(d.dead_letters, 0) AS dead_letters, "
         "coalesce(d.dead_letters_ever, 0) AS dead_letters_ever, coalesce(d.dead_letters, 0) / "
         "(w.rows + coalesce(d.dead_letters, 0)) AS dead_letter_share, l.* EXCLUDE (log, retailer), s.rows_by_status "

@@ -12,8 +12,8 @@ import polars as pl
 from mrs_assets.contracts.columns import SQL_TYPES
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.settings import Settings
+from mrs_resources.contract_sql import live_rows_sql
 from mrs_resources.log_store import SYSTEM_RUN
-from mrs_resources.published_sql import live_rows_sql
 
 INSTANT = pl.Datetime("us", "UTC")
 TEXT, COUNT, NUMBER, DAY, FLAG, TEXTS = (

@@ -79,9 +79,9 @@ def remaining(tx: Transaction, stage: Stage, replay: Replay) -> list[Scope]:
     Of a stage that reads its own past only the first part holds: what it writes may be felt by later ones.
     """
     parts = tx.live(REPLAY_PARTS).filter(plan_id=replay.plan_id, asset=stage.name)
-    pending = [_undone(_felt(tx, stage, wanted, replay), _done(parts, stage, wanted)) for wanted in stage.reads]
+    pending = [_undone(_felt(tx, stage, wanted, replay), parts, stage, wanted) for wanted in stage.reads]
     if stage.every_day:
-        pending.append(_undone(_never_computed(tx, stage, replay), _done(parts, stage, None)))
+        pending.append(_undone(_never_computed(tx, stage, replay), parts, stage, None))
     days = pl.concat(pending).group_by("store_id", "day").agg(pl.col("written_at").max())
     asked = _asked_about(tx, stage, replay) if stage.answers is not None and days.height else None
     return sorted(_rectangles(stage, days, asked, replay), key=lambda scope: (scope.first_day, scope.stores or ()))
@@ -123,6 +123,8 @@ def _felt(tx: Transaction, stage: Stage, wanted: Input, replay: Replay) -> pl.Da
     rows = tx.changed(wanted.contract, replay.since.get(log, replay.planned_after), whose)
     forced = [(None, day, replay.planned_after) for day in replay.forced.get(log, ())]
     rows = pl.concat([rows, pl.DataFrame(forced, schema=rows.schema, orient="row")])
+    if rows.is_empty():
+        return pl.DataFrame(schema=_PENDING)
     after = -1 if wanted.past_only else wanted.days_after
     if stage.span == "everything" and replay.is_alone:
         after = 0
@@ -145,13 +147,9 @@ def _by_day(felt: pl.DataFrame) -> pl.DataFrame:
 
 def _never_computed(tx: Transaction, stage: Stage, replay: Replay) -> pl.DataFrame:
     """Every day of the retailer outside of those that the stage had rows of before the replay."""
-    known = tx.query(
-        f"SELECT min(business_day) AS first, max(business_day) AS last FROM {stage.writes[0].name} "
-        "WHERE run_id = ? AND retailer = ? AND written_at <= ?",
-        [tx.run_id, replay.retailer, replay.planned_after],
-    ).row(0)
+    known = tx.first_and_last_day(stage.writes[0], replay.retailer, replay.planned_after)
     days = pl.date_range(replay.first_of(stage), replay.last_of(stage), eager=True).alias("day").to_frame()
-    if known[0] is not None:
+    if known is not None:
         days = days.filter(~pl.col("day").is_between(*known))
     return days.select(store_id=pl.lit(None, dtype=pl.String), day="day", written_at=pl.lit(replay.planned_after))
 
@@ -172,7 +170,10 @@ def _done(parts: pl.DataFrame, stage: Stage, wanted: Input | None) -> pl.DataFra
     )
 
 
-def _undone(pending: pl.DataFrame, done: pl.DataFrame) -> pl.DataFrame:
+def _undone(pending: pl.DataFrame, parts: pl.DataFrame, stage: Stage, wanted: Input | None) -> pl.DataFrame:
+    if pending.is_empty():
+        return pending
+    done = _done(parts, stage, wanted)
     everywhere = done.filter(pl.col("store_id").is_null()).select("day", everywhere="seen_at")
     known = pending.join(done, on=["store_id", "day"], how="left").join(everywhere, on="day", how="left")
     seen = pl.max_horizontal("seen_at", "everywhere")

@@ -10,6 +10,7 @@ import polars as pl
 
 from mrs_assets import __version__
 from mrs_assets.contracts.contract import Contract
+from mrs_assets.contracts.logs.arrivals import ARRIVALS
 from mrs_assets.contracts.logs.replays import REPLAY_PLANS
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.logs.unified_sales import UNIFIED_SALES
@@ -77,25 +78,17 @@ def read_reweighted(tx: Transaction, settings: Settings, known: Mapping[str, Kno
 
 def known_days(tx: Transaction, settings: Settings) -> dict[str, Known]:
     """What days there are, of every retailer with sales."""
-    tx.ensure(UNIFIED_SALES, SALES_TIMESERIES)
-    rows = tx.query(
-        "SELECT retailer, min(first) AS first, max(last) AS last, min(first) FILTER (computed) AS computed_from, "
-        "max(last) FILTER (computed) AS computed_to FROM ("
-        "SELECT retailer, FALSE AS computed, min(business_day) AS first, max(business_day) AS last "
-        f"FROM {UNIFIED_SALES.name} WHERE run_id = $run AND NOT is_retracted GROUP BY ALL UNION ALL "
-        f"SELECT retailer, TRUE, min(business_day), max(business_day) FROM {SALES_TIMESERIES.name} "
-        "WHERE run_id = $run GROUP BY ALL) GROUP BY ALL HAVING bool_or(NOT computed)",
-        {"run": tx.run_id},
-    ).to_dicts()
-    return {
-        row["retailer"]: Known(
-            row["first"],
-            row["last"],
-            (row["computed_from"], row["computed_to"]) if row["computed_to"] else None,
-            settings.retailers[row["retailer"]].reports_from if row["retailer"] in settings.retailers else None,
-        )
-        for row in rows
-    }
+    tx.ensure(ARRIVALS)
+    sent = tx.query(f"SELECT DISTINCT retailer FROM {ARRIVALS.name} WHERE run_id = ?", [tx.run_id])["retailer"]
+    found = {}
+    for name in sorted({*settings.retailers, *sent}):
+        sold = tx.first_and_last_day(UNIFIED_SALES, name)
+        if sold is not None:
+            computed = tx.first_and_last_day(SALES_TIMESERIES, name)
+            first, last = zip(sold, computed or sold, strict=True)
+            begins = settings.retailers[name].reports_from if name in settings.retailers else None
+            found[name] = Known(min(first), max(last), computed, begins)
+    return found
 
 
 def replay_of(tx: Transaction, plan_id: str, settings: Settings) -> Replay | None:

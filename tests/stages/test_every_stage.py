@@ -99,6 +99,14 @@ def test_the_same_inputs_in_any_order_give_the_same_rows(stage: Stage, world: Wo
     assert_same(stage, once, stage.compute(replace(inputs, frames=shuffled)))
 
 
+@pytest.mark.parametrize("stage", [s for s in STAGES if any(w.matters_from for w in s.reads)], ids=lambda s: s.name)
+def test_days_that_matter_to_no_row_are_not_read(stage: Stage, world: World) -> None:
+    inputs = inputs_of(world, stage)
+    for name, want in stage.wants.items():
+        if want.log is not None and want.log.matters_from is not None:
+            assert FIRST_DAY < want.log.matters_from(inputs) == inputs[name]["business_day"].min()
+
+
 @EACH_STAGE
 def test_its_rows_keep_their_contracts_and_lie_in_scope(stage: Stage, world: World) -> None:
     inputs = inputs_of(world, stage)
