@@ -21,7 +21,7 @@ LEAST_DAYS = 28
 SHARES_PER_WORKER = 2
 """Groups of stores per worker, so that one which is done early has more to do."""
 
-ROWS_WORTH_A_WORKER = 50_000
+ROWS_WORTH_A_WORKER = 20_000
 """Input rows below which it costs more to have another worker compute them than to do it here."""
 
 
