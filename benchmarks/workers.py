@@ -9,7 +9,9 @@ its own. Per storage it prints
   does nothing else: all of them one after the other, by those of the busiest worker and of the process that asks. Where
   the first ratio falls short of it, the rest went to waiting: for the lock, or for a machine that others use.
 
-    nice -n 10 python -m benchmarks.workers --retailers 2 --stores 12 --days 365
+Starting the workers, a few seconds, is not counted. One worker is the process that asks: nothing is sent to another.
+
+    OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1 python -m benchmarks.workers --retailers 2 --stores 20 --days 365
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from importlib import import_module
 from pathlib import Path
 
 import polars as pl
@@ -73,6 +76,7 @@ def backfill(warehouse: Warehouse, settings: Settings, last: date) -> Took:
     crew = WorkersCrew(workers, warehouse, settings)
     runner = StageRunner(warehouse.store, warehouse.models, settings, crew=crew)
     try:
+        workers.connected().run(import_module, WorkersCrew.__module__)
         theirs = workers.connected().run(processor_seconds)
         before, began = processor_seconds(), time.perf_counter()
         for retailer, declared in settings.retailers.items():
@@ -129,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure on each storage that is there."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--retailers", type=int, default=2)
-    parser.add_argument("--stores", type=int, default=12)
+    parser.add_argument("--stores", type=int, default=20)
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--on", choices=("file", "ducklake"), nargs="+", default=["file", "ducklake"])
     chosen = parser.parse_args(arguments)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 from mrs_assets.contracts.errors import SettingsMistake, StageFailed, WorkersUnreachable
@@ -32,6 +33,7 @@ class Workers:
         self._execution = execution
         self._client: Client | None = None
         self._cluster: LocalCluster | None = None
+        self._one_at_a_time = Lock()
 
     def count(self) -> int:
         """How many can compute at the same time.
@@ -83,11 +85,12 @@ class Workers:
             SettingsMistake: Dask is not installed.
             WorkersUnreachable: the scheduler does not answer, or no worker comes.
         """
-        if self._client is not None and self._client.status != "running":
-            self.close()
-        if self._client is None:
-            self._client = self._opened()
-        return self._client
+        with self._one_at_a_time:
+            if self._client is not None and self._client.status != "running":
+                self.close()
+            if self._client is None:
+                self._client = self._opened()
+            return self._client
 
     def close(self) -> None:
         """Let go of them; those of this machine are ended."""

@@ -18,10 +18,7 @@ LEAST_DAYS = 28
 """Days below which a stage that sees its whole retailer is not cut: its look-back would be read too often."""
 
 
-SHARES_PER_WORKER = 2
-"""Groups of stores per worker, so that one which is done early has more to do."""
-
-ROWS_WORTH_A_WORKER = 20_000
+ROWS_WORTH_A_WORKER = 100_000
 """Input rows below which it costs more to have another worker compute them than to do it here."""
 
 
@@ -64,7 +61,6 @@ def _groups_of_stores(tx: Transaction, stage: Stage, scope: Scope, workers: int)
     sizes = _rows_per_store(tx, stage, scope)
     total = sum(size for _, size in sizes)
     shares = _shares(total, workers)
-    shares *= SHARES_PER_WORKER if shares > 1 else 1
     groups: list[tuple[str, ...]] = []
     rows = before = filling = 0
     for store, size in sizes:

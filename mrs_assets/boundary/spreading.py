@@ -7,6 +7,7 @@ computed, only what there is to tell comes back.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from multiprocessing import current_process
 from pathlib import Path
@@ -50,8 +51,12 @@ class WorkersCrew:
     ) -> list[StageRun]:
         """See `Crew.run`."""
         home, storage = self._warehouse.home, self._warehouse.storage
-        meant = (home, storage, self._settings, mark_of(home), __version__, stage)
-        calls = [(*meant, tuple(share), provenance, replay) for share in shares]
+        meant = (home, storage, self._settings, mark_of(home), __version__)
+        undrawn = replace(stage, picture=None)  # one is shown, and to draw it costs as much as some thousand rows
+        calls = [
+            (*meant, undrawn if number else stage, tuple(share), provenance, replay)
+            for number, share in enumerate(shares)
+        ]
         return with_retries(lambda: self._workers.run(compute_share, calls), self._settings.retries)
 
 
