@@ -110,13 +110,12 @@ class Workers:
             ) from None
         atexit.register(self.close)  # after Dask's own, so that it is called before them
         if self._execution.scheduler is None:
-            # Stages that may fail compute in a process of their own, which a daemon may not start.
-            dask.config.set({"distributed.worker.daemon": False})
+            dask.config.set(_OF_THIS_MACHINE)
             self._cluster = LocalCluster(
                 n_workers=self.count(),
                 threads_per_worker=1,
                 memory_limit=None,
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",
                 env={"POLARS_MAX_THREADS": str(max(1, (os.cpu_count() or 1) // self.count()))},
             )
             return Client(self._cluster, set_as_default=False)
@@ -133,6 +132,10 @@ class Workers:
         return client
 
 
+_OF_THIS_MACHINE = {
+    "distributed.worker.daemon": False,  # which may not start the process that stages which may fail compute in
+    "distributed.worker.profile.enabled": False,  # a look at every stack each hundredth of a second
+}
 _LOOK = "Parts that were done are kept. Look at [execution] scheduler, and at the scheduler and its workers."
 _DIED = "Rows that were written stand. Look for what ends them: memory, most of the time."
 

@@ -129,3 +129,17 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPat
     nobody = Workers(Execution(executor="dask", scheduler="tcp://127.0.0.1:1"))
     with pytest.raises(WorkersUnreachable, match=r"tcp://127\.0\.0\.1:1.*Look at \[execution\]"):
         nobody.count()
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_work_that_kills_every_worker_fails_and_says_so() -> None:
+    few = Workers(Execution(executor="dask", workers=1))
+    try:
+        with pytest.raises(StageFailed, match=r"4 workers died of the same work.*memory"):
+            few.run(_die, [()])
+        assert few.run(pow, [(2, 3)]) == [8]
+    finally:
+        few.close()
