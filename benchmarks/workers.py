@@ -6,8 +6,8 @@ its own. Per storage it prints
 
 - the seconds of each run, and how many times as fast two workers are as one;
 - the processor seconds of the workers and of the process that asks, and what ratio these would allow on a machine that
-  does nothing else: all of them one after the other, by those of the busiest worker and of the process that asks. Where
-  the first ratio falls short of it, the rest went to waiting: for the lock, or for a machine that others use.
+  does nothing else: all of one worker's, by those of the busiest of two and of the process that asks. Where the first
+  ratio falls short of it, the rest went to waiting: for the lock, or for a machine that others use.
 
 Starting the workers, a few seconds, is not counted. One worker is the process that asks: nothing is sent to another.
 
@@ -125,7 +125,7 @@ def measure(where: str, retailers: int, stores: int, days: int) -> None:
             flush=True,
         )
     one, two = took
-    allowed = (sum(two.workers) + two.asking) / (max(two.workers) + two.asking)
+    allowed = (sum(one.workers) + one.asking) / (max(two.workers) + two.asking)
     print(f"{where}: two are {one.wall / two.wall:.2f} times as fast as one; processor time allows {allowed:.2f}")
 
 

@@ -17,7 +17,6 @@ ROWS_AT_ONCE = 4_000_000
 LEAST_DAYS = 28
 """Days below which a stage that sees its whole retailer is not cut: its look-back would be read too often."""
 
-
 ROWS_WORTH_A_WORKER = 100_000
 """Input rows below which it costs more to have another worker compute them than to do it here."""
 

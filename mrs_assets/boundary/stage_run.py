@@ -127,7 +127,8 @@ class StageRunner:
             cut = {rectangle: pieces(tx, stage, rectangle, reader, workers) for rectangle in rectangles}
         parts = [part for its in cut.values() for part in its]
         shares = independent(stage, parts)
-        if self._crew is not None and len(shares) > 1:
+        is_worth_it = any(len(its) > 1 for its in cut.values())
+        if self._crew is not None and is_worth_it and len(shares) > 1:
             for run in self._crew.run(stage, shares, reader.provenance, replay):
                 done.join(run)
         else:

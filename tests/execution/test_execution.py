@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from mrs_assets import __version__
 from mrs_assets.boundary.pieces import independent
-from mrs_assets.boundary.spreading import compute_share, crew_of
+from mrs_assets.boundary.spreading import WorkersCrew, compute_share, crew_of
 from mrs_assets.contracts.errors import SettingsMistake
 from mrs_assets.contracts.execution import Execution
 from mrs_assets.contracts.scope import Scope
@@ -23,7 +23,7 @@ from mrs_assets.detection.stage import DETECTION_STAGE
 from mrs_resources.home_mark import check_mark, mark_of
 from mrs_resources.warehouse import Warehouse
 from mrs_resources.workers import Workers
-from tests.execution.made import BY, SCOPE
+from tests.execution.made import BY, SCOPE, compute, every_version, home_with_series
 from tests.world import settings_for
 
 TOML = '[retailers.acme]\ntimezone = "UTC"\n[execution]\n'
@@ -79,6 +79,14 @@ def test_nobody_computes_beside_a_process_that_keeps_nothing(tmp_path: Path) -> 
     assert crew_of(Warehouse(tmp_path), settings_for(tmp_path)) is None
     assert crew_of(Warehouse(tmp_path, keeps=False), settings) is None
     assert crew_of(Warehouse(tmp_path), settings) is not None
+
+
+def test_little_is_computed_here(tmp_path: Path) -> None:
+    warehouse, settings = home_with_series(tmp_path)
+    workers = Workers(Execution(executor="dask", workers=2))
+    compute(warehouse, settings, WorkersCrew(workers, warehouse, settings), [BASELINE_STAGE])
+    assert every_version(warehouse, BASELINE_STAGE.writes[0]).height
+    assert workers._client is None
 
 
 @pytest.mark.parametrize("there", [False, True])
