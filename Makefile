@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready
 export MRS_HOME ?= $(CURDIR)/.mrs
 
-.PHONY: demo test soak ui lint format docs bench evaluate evaluate-peers lock clean
+.PHONY: demo test test-lake soak ui lint format docs bench evaluate evaluate-peers lock clean
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed") if sys.version_info < (3, 11) else None'
@@ -18,6 +18,12 @@ demo: $(READY) ## a year of real sales, reports for its last 13 weeks
 
 test: $(READY) ## every test
 	$(BIN)/python -m pytest -n 2
+
+test-lake: ## the same promises in a lake and over workers; needs PostgreSQL
+	$(PYTHON) -m venv .venv-lake
+	.venv-lake/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-lake.lock
+	.venv-lake/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	MRS_TEST_LAKES=1 .venv-lake/bin/python -m pytest -n 2 -m lake
 
 soak: $(READY) ## random histories, kills and readers by the thousand; hours: see tests/histories/soak.py
 	$(BIN)/python -m tests.histories.soak
@@ -59,4 +65,4 @@ lock: $(READY) ## resolve the dependencies again
 	  --extra demo --extra dev --extra lake --extra workers --constraint requirements.lock pyproject.toml --output-file requirements-lake.lock
 
 clean:
-	rm -rf .venv .venv-peers
+	rm -rf .venv .venv-peers .venv-lake

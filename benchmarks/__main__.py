@@ -13,6 +13,8 @@ RUNS = (
     ("many series over years: memory", ["benchmarks.scale", "--series", "2000"]),
     ("hydration", ["benchmarks.hydration", "--reports", "1000000"]),
     ("a one-day tick", ["benchmarks.tick"]),
+    ("a transaction on each storage", ["benchmarks.commits"]),
+    ("Dagster's own rows", ["benchmarks.event_rows"]),
     ("looking at the service levels", ["benchmarks.service_levels"]),
     ("a correction against the full rebuild", ["benchmarks.correction"]),
     ("recall", ["benchmarks.recall"]),

@@ -19,7 +19,7 @@ WRITER = Provenance("benchmark", "1")
 ADDED = replace(EVER, complete=False)
 
 
-def _rows(first: int, last: int, changed_every: int = 0) -> str:
+def rows_of(first: int, last: int, changed_every: int = 0) -> str:
     """Query for baseline rows: 1,000 series, one day each after another."""
     change = f"CASE WHEN n % {changed_every} = 0 THEN 1 ELSE 0 END" if changed_every else "0"
     given = {
@@ -37,7 +37,8 @@ def _rows(first: int, last: int, changed_every: int = 0) -> str:
     return f"SELECT {columns}, NULL::BIGINT AS ordinal FROM range({first}, {last}) t(n)"
 
 
-def _offer(tx: Transaction, query: str) -> tuple[int, float]:
+def offer(tx: Transaction, query: str) -> tuple[int, float]:
+    """Offer rows of a query: how many were new, and in how many seconds."""
     began = time.perf_counter()
     tx.kernel.staging.offer(BASELINE, query)
     appended = tx.kernel.append(BASELINE, tx.run_id, ADDED, WRITER).appended
@@ -50,18 +51,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         store = LogStore(Path(home))
         with store.transaction() as tx:
-            first = _offer(tx, _rows(0, size))
+            first = offer(tx, rows_of(0, size))
         print(f"first load: {first[0]:,} rows in {first[1]:.1f} s, {first[0] / first[1]:,.0f} rows/s")
         with store.transaction() as tx:
             began = time.perf_counter()
             tx.query(f"SELECT count(*), max(hash({', '.join(BASELINE.key)})) FROM {BASELINE.name}")
             scan = time.perf_counter() - began
         for title, query in (
-            ("newest 100,000 offered, 1 % changed", _rows(size - 100_000, size, 100)),
-            ("the same again", _rows(size - 100_000, size, 100)),
+            ("newest 100,000 offered, 1 % changed", rows_of(size - 100_000, size, 100)),
+            ("the same again", rows_of(size - 100_000, size, 100)),
         ):
             with store.transaction() as tx:
-                appended, seconds = _offer(tx, query)
+                appended, seconds = offer(tx, query)
             print(f"{title}: {appended:,} appended in {seconds:.2f} s, {seconds / scan:.1f} scans of the key columns")
 
 

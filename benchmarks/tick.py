@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from mrs_assets.contracts.settings import Settings
+from mrs_assets.contracts.storage import ON_FILE, Storage
 from mrs_assets.definitions import build_definitions
 from mrs_assets.tick import Ticker
 from mrs_resources.warehouse import Warehouse
@@ -41,15 +42,14 @@ def sales_of(series: int) -> pl.DataFrame:
     )
 
 
-def main() -> None:
-    """Tick a history, then three single days; print the last, warm, one."""
-    series = int(sys.argv[1]) if len(sys.argv) > 1 else 900
+def last_of_three_days(series: int, storage: Storage = ON_FILE) -> tuple[float, float]:
+    """Tick a history, then three single days: seconds of the last, warm, one, and those that its stages worked."""
     with tempfile.TemporaryDirectory() as folder, dg.DagsterInstance.local_temp(overrides=QUIET) as instance:
         home = Path(folder)
         begin = FIRST + timedelta(days=DAYS - 5)
         retailer = {"timezone": "UTC", "reports_from": begin}
-        settings = Settings.model_validate({"home": home, "retailers": {"acme": retailer}})
-        warehouse = Warehouse(home)
+        settings = Settings.model_validate({"home": home, "retailers": {"acme": retailer}, "storage": storage})
+        warehouse = Warehouse(home, storage=storage)
         ticker = Ticker(build_definitions(settings, warehouse), warehouse, settings, instance)
         sales = sales_of(series)
         inbox = home / "inbox" / "sales" / "acme"
@@ -63,9 +63,15 @@ def main() -> None:
             ticker.tick(lambda _: None)
             wall = time.perf_counter() - began
         runs = instance.get_runs(limit=2)
-        work = sum(_work(instance, run.run_id) for run in runs)
-        told = {"series": series, "wall_s": round(wall, 2), "work_s": round(work, 2)}
-        print(json.dumps(told | {"orchestration_over_work": round((wall - work) / work, 2)}))
+        return wall, sum(_work(instance, run.run_id) for run in runs)
+
+
+def main() -> None:
+    """Print the last day."""
+    series = int(sys.argv[1]) if len(sys.argv) > 1 else 900
+    wall, work = last_of_three_days(series)
+    told = {"series": series, "wall_s": round(wall, 2), "work_s": round(work, 2)}
+    print(json.dumps(told | {"orchestration_over_work": round((wall - work) / work, 2)}))
 
 
 def _work(instance: dg.DagsterInstance, run_id: str) -> float:

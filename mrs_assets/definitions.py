@@ -26,12 +26,14 @@ from mrs_assets.partitions import build_partitions
 from mrs_assets.recall_asset import recall_asset
 from mrs_assets.service_levels_asset import service_levels_asset
 from mrs_assets.state_assets import finalised_asset, hydrated_assets, published_asset
+from mrs_assets.upkeep_asset import upkeep_asset
 from mrs_resources.warehouse import Warehouse
 from schedules.drift import drift_schedule
 from schedules.drill import drill_schedule
 from schedules.review_reports import review_schedule
 from schedules.service_levels import service_levels_schedule
 from schedules.tick import tick_schedule
+from schedules.upkeep import upkeep_schedule
 from sensors.alerts import alerts_sensor
 from sensors.recall import recall_sensor
 from sensors.recovery import recovery_sensor
@@ -87,6 +89,11 @@ def build_definitions(settings: Settings, warehouse: Warehouse | None = None) ->
     drift_job = dg.define_asset_job(
         "drift", selection=dg.AssetSelection.checks(*drift), description="Whether the world is what the models learnt."
     )
+    upkeep = [upkeep_asset(settings)] if settings.storage.backend == "ducklake" else []
+    upkeep_jobs = [
+        dg.define_asset_job("upkeep", selection=dg.AssetSelection.assets(asset), description="Looks after the lake.")
+        for asset in upkeep
+    ]
     drills = drill_job(settings, build_definitions)
     sensors = [
         retail_feed_sensor(settings, admission_job.name),
@@ -102,15 +109,17 @@ def build_definitions(settings: Settings, warehouse: Warehouse | None = None) ->
             *(model_asset(model, settings) for model in TRAINABLES),
             recalled,
             *books,
+            *upkeep,
         ],
         asset_checks=drift,
-        jobs=[replay_job, admission_job, backfill_job, levels_job, drift_job, recall_job, drills],
+        jobs=[replay_job, admission_job, backfill_job, levels_job, drift_job, recall_job, drills, *upkeep_jobs],
         schedules=[
             tick_schedule(settings, backfill_job.name),
             service_levels_schedule(levels_job.name),
             drift_schedule(drift_job.name),
             drill_schedule(settings, drills.name),
             review_schedule(settings, recall_job.name),
+            *(upkeep_schedule(job.name) for job in upkeep_jobs),
         ],
         sensors=[*sensors, alerts_sensor(settings, checks, [sensor.name for sensor in sensors])],
         resources={"warehouse": _of_run(warehouse or Warehouse(settings.home, storage=settings.storage))},

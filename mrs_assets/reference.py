@@ -14,7 +14,7 @@ from pydantic_core import PydanticUndefined
 
 from mrs_assets.boundary.failure_modes import FEED_MODES, STAGE_MODES, WANT_MODES
 from mrs_assets.cli.app import app
-from mrs_assets.contracts import alerting, resilience
+from mrs_assets.contracts import alerting, resilience, storage
 from mrs_assets.contracts import settings as declared
 from mrs_assets.contracts.columns import SQL_TYPES
 from mrs_assets.contracts.contract import Contract
@@ -42,6 +42,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[auto_approval]": declared.AutoApproval,
     "[calendar]": declared.Calendar,
     "[execution]": Execution,
+    "[storage]": storage.Storage,
     "[isolation]": resilience.Isolation,
     "[retries]": resilience.Retries,
     "[breakers]": resilience.Breakers,

@@ -22,6 +22,7 @@ from mrs_assets.contracts.errors import SettingsMistake, StorageUnreachable
 from mrs_assets.contracts.storage import CATALOGUE, Storage
 from mrs_resources.engine import CATALOG, started, within
 from mrs_resources.extensions import load_extension
+from mrs_resources.object_store import keep_keys, told_by_store
 from mrs_resources.residence import check_residence, move_residence, residence
 
 try:
@@ -58,14 +59,26 @@ class LakeBackend:
     def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """See `Backend.writing`."""
         check_residence(self._home, "ducklake")
-        with self._reported(), catalogue_lock(self._address, f"mrs:{self.schema}"), self.connection() as connection:
+        with self.turn() as connection:
             if not self.exists():
                 move_residence(self._home, "ducklake")
-            with within(connection, keeps=True):
-                connection.execute(f"CREATE TABLE IF NOT EXISTS {TURNS} (turn BIGINT)")
-                if connection.execute(f"UPDATE {TURNS} SET turn = turn + 1").fetchone() == (0,):
-                    connection.execute(f"INSERT INTO {TURNS} VALUES (1)")
+            with self.counted(connection):
                 yield connection
+
+    @contextmanager
+    def turn(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection while nobody else writes, wherever the logs of the home lie."""
+        with self._reported(), catalogue_lock(self._address, f"mrs:{self.schema}"), self.connection() as connection:
+            yield connection
+
+    @contextmanager
+    def counted(self, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        """A transaction that is committed at the end, unless another one was since it began. Call within `turn`."""
+        with within(connection, keeps=True):
+            connection.execute(f"CREATE TABLE IF NOT EXISTS {TURNS} (turn BIGINT)")
+            if connection.execute(f"UPDATE {TURNS} SET turn = turn + 1").fetchone() == (0,):
+                connection.execute(f"INSERT INTO {TURNS} VALUES (1)")
+            yield
 
     @contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -115,12 +128,12 @@ class LakeBackend:
             yield
         except psycopg2.OperationalError as error:
             self.__dict__.pop("_engine", None)
-            raise StorageUnreachable(
-                f"The catalogue in PostgreSQL cannot be reached: {str(error).strip()}. Nothing was written.",
-                remedy=f"Look at {CATALOGUE} and at the server.",
-            ) from None
-        except duckdb.Error:
+            raise _unreachable(error) from None
+        except duckdb.Error as error:
             self.__dict__.pop("_engine", None)
+            told = told_by_store(error, self._storage)
+            if told is not None:
+                raise told from None
             raise
 
     @cached_property
@@ -157,28 +170,30 @@ class LakeBackend:
         engine.execute(f"CREATE SECRET catalogue (TYPE postgres, PASSWORD {_quoted(address.pop('password', ''))})")
         if self._storage.in_a_bucket:
             load_extension(engine, "httpfs")
-            _keep_keys(engine, self._storage)
+            keep_keys(engine, self._storage)
         else:
             Path(self._data).mkdir(parents=True, exist_ok=True)
-        engine.execute(
-            f"ATTACH {_quoted('ducklake:postgres:' + make_dsn(**address))} AS {CATALOG} (DATA_PATH "
-            f"{_quoted(self._data)}, METADATA_SCHEMA {_quoted(self.schema)}, META_SECRET 'catalogue')"
-        )
+        options = {
+            "DATA_PATH": _quoted(self._data),
+            "METADATA_SCHEMA": _quoted(self.schema),
+            "META_SECRET": "'catalogue'",
+            "OVERRIDE_DATA_PATH": str(not self._storage.in_a_bucket),  # a home may be moved, and its folder with it
+        }
+        told = ", ".join(f"{name} {value}" for name, value in options.items())
+        try:
+            # The first to attach makes the catalogue's tables, which two cannot do at once.
+            with catalogue_lock(self._address, f"mrs:{self.schema}:attach"):
+                engine.execute(f"ATTACH {_quoted('ducklake:postgres:' + make_dsn(**address))} AS {CATALOG} ({told})")
+        except duckdb.IOException as error:
+            raise _unreachable(error) from None
         return engine
 
 
-def _keep_keys(engine: duckdb.DuckDBPyConnection, storage: Storage) -> None:
-    """Give DuckDB the keys of the object store, from the environment."""
-    told = {
-        "KEY_ID": os.environ.get("AWS_ACCESS_KEY_ID", ""),
-        "SECRET": os.environ.get("AWS_SECRET_ACCESS_KEY", ""),
-        "REGION": os.environ.get("AWS_REGION", "us-east-1"),
-    }
-    if storage.endpoint is not None:
-        scheme, _, host = storage.endpoint.partition("://")
-        told |= {"ENDPOINT": host, "URL_STYLE": "path", "USE_SSL": str(scheme == "https").lower()}
-    options = ", ".join(f"{name} {_quoted(value)}" for name, value in told.items())
-    engine.execute(f"CREATE SECRET objects (TYPE s3, SCOPE {_quoted(storage.data)}, {options})")
+def _unreachable(error: Exception) -> StorageUnreachable:
+    return StorageUnreachable(
+        f"The catalogue in PostgreSQL cannot be reached: {str(error).strip()}. Nothing was written.",
+        remedy=f"Look at {CATALOGUE} and at the server.",
+    )
 
 
 def _quoted(value: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -11,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from mrs_assets.contracts.storage import ON_FILE, Storage
+from mrs_assets.contracts.storage import CATALOGUE, ON_FILE, Storage
 from mrs_resources import log_store, publisher, warehouse
 from mrs_resources.backend import Backend, open_backend
 from mrs_resources.lake_backend import LakeBackend
-from tests.postgres import binaries
+from tests.postgres import binaries, copy_schema
 
 CONFORMING = frozenset(
     {
@@ -28,12 +29,19 @@ CONFORMING = frozenset(
         "tests.contracts.test_every_log",
         "tests.hydration.test_refresh_properties",
         "tests.hydration.test_events",
+        "tests.stories.test_crash",
+        "tests.stories.test_random_kills",
+        "tests.stories.test_a_retailer_resends",
+        "tests.stories.test_edits_survive",
     }
 )
 """Modules that are run on each."""
 
 REQUIRED = "MRS_TEST_LAKES"
 """Environment variable under which a lake that cannot be had is a failure."""
+
+_ON_LAKES = "MRS_TEST_ON_LAKES"
+"""Environment variable by which processes that a test starts know where their homes lie."""
 
 _LACKING = [
     name
@@ -43,13 +51,17 @@ _LACKING = [
     }.items()
     if not there
 ]
-NEEDS_A_LAKE = pytest.mark.skipif(
+LAKE_IS_THERE = pytest.mark.skipif(
     bool(_LACKING) and REQUIRED not in os.environ, reason=f"not installed: {', '.join(_LACKING)}"
 )
+ON_A_LAKE = [pytest.mark.lake, LAKE_IS_THERE]
+"""Marks of what needs a lake."""
 
 
 def storage_of(home: Path) -> Storage:
-    """A lake of its own for a home."""
+    """Where a test's home lies: in a file, or in a lake of its own."""
+    if _ON_LAKES not in os.environ:
+        return ON_FILE
     return Storage(backend="ducklake", catalogue=f"home_{hashlib.sha256(str(home).encode()).hexdigest()[:16]}")
 
 
@@ -57,16 +69,21 @@ def storage_of(home: Path) -> Storage:
 def on_the_lake() -> Iterator[None]:
     """Homes for which nothing else is said lie in a lake, but those that begin as a copy of a published file."""
     rooms = (log_store, publisher, warehouse)
-    for room in rooms:
-        room.open_backend = _opened  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(_ON_LAKES, "yes")
         for room in rooms:
-            room.open_backend = open_backend  # type: ignore[attr-defined]
+            patch.setattr(room, "open_backend", _opened)
+        yield
 
 
 def _opened(home: Path, storage: Storage = ON_FILE) -> Backend:
     if storage != ON_FILE or (home / "warehouse" / "mrs.duckdb").exists():
         return open_backend(home, storage)
     return LakeBackend(home, storage_of(home))
+
+
+def copy_home(home: Path, target: Path) -> None:
+    """Copy a home with all that it stands on."""
+    shutil.copytree(home, target, symlinks=True, dirs_exist_ok=True)
+    if (storage := storage_of(home)) != ON_FILE:
+        copy_schema(os.environ[CATALOGUE], storage.catalogue, storage_of(target).catalogue)

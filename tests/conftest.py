@@ -71,7 +71,7 @@ def backend(request: pytest.FixtureRequest) -> Iterator[str]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Modules that tell what every storage has to do are run on each."""
     if metafunc.module.__name__ in backends.CONFORMING:
-        lake = pytest.param("ducklake", marks=backends.NEEDS_A_LAKE)
+        lake = pytest.param("ducklake", marks=backends.ON_A_LAKE)
         metafunc.parametrize("backend", ["file", lake], indirect=True, scope="module")
 
 

@@ -48,6 +48,14 @@ class Postgres:
         """Stop it: `fast`, or `immediate`, which is a crash."""
         self._run("pg_ctl", "stop", "-w", "-m", how)
 
+    def locks(self) -> int:
+        """Advisory locks that are held or waited for."""
+        folder = binaries()
+        assert folder is not None
+        asked = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+        command = [str(folder / "psql"), f"--dbname={self.address}", "--tuples-only", f"--command={asked}"]
+        return int(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+
     def _run(self, program: str, *arguments: str) -> None:
         folder = binaries()
         assert folder is not None
@@ -75,6 +83,16 @@ def running() -> Iterator[Postgres]:
             yield server
         finally:
             server.stop("immediate")
+
+
+def copy_schema(address: str, schema: str, target: str) -> None:
+    """Copy a schema of a database under another name."""
+    folder = binaries()
+    assert folder is not None
+    dump = [str(folder / "pg_dump"), f"--dbname={address}", f"--schema={schema}"]
+    told = subprocess.run(dump, check=True, stdout=subprocess.PIPE).stdout
+    restore = [str(folder / "psql"), "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction", f"--dbname={address}"]
+    subprocess.run(restore, input=told.replace(schema.encode(), target.encode()), check=True, stdout=subprocess.DEVNULL)
 
 
 def _free_port() -> int:

@@ -21,6 +21,7 @@ from mrs_assets.definitions import build_definitions
 from mrs_assets.tick import Ticker, TickResult
 from mrs_resources.clock import Clock
 from mrs_resources.warehouse import Warehouse
+from tests.backends import storage_of
 from tests.conftest import SteppingClock
 from tests.histories.driver import DirectTicker
 
@@ -75,7 +76,7 @@ class World:
     clock: Clock = field(default_factory=SteppingClock)
 
     def __post_init__(self) -> None:
-        self.warehouse = Warehouse(self.home, self.clock)
+        self.warehouse = Warehouse(self.home, self.clock, self.settings.storage)
 
     @cached_property
     def definitions(self) -> dg.Definitions:
@@ -136,7 +137,8 @@ class DirectWorld(World):
 def settings_for(home: Path, **retailers: Mapping[str, Any]) -> Settings:
     """Settings with one British daily retailer, `acme`, unless others are named."""
     declared = retailers or {"acme": {"timezone": "Europe/London", "country": "GB", "reports_from": REPORTS_FROM}}
-    return Settings.model_validate({"home": home, "retailers": declared, "calendar": {"first_day": date(2023, 1, 1)}})
+    where = {"home": home, "storage": storage_of(home)}
+    return Settings.model_validate({**where, "retailers": declared, "calendar": {"first_day": date(2023, 1, 1)}})
 
 
 def local_day(instant: datetime, timezone: str = "Europe/London") -> date:

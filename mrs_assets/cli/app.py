@@ -15,6 +15,7 @@ from mrs_assets.cli.drill import drill
 from mrs_assets.cli.errors import errors_app
 from mrs_assets.cli.health import health
 from mrs_assets.cli.look import explain, show
+from mrs_assets.cli.migrate import migrate
 from mrs_assets.cli.models import models_app
 from mrs_assets.cli.output import say
 from mrs_assets.cli.plan import plan_app
@@ -30,7 +31,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (tick, show, diff, explain, edit, health, verify, drill, reset, demo, ui):
+for command in (tick, show, diff, explain, edit, health, verify, migrate, drill, reset, demo, ui):
     app.command()(command)
 app.add_typer(plan_app, name="plan")
 app.add_typer(errors_app, name="errors")

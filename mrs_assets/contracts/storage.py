@@ -6,7 +6,7 @@ import re
 from pathlib import PurePosixPath
 from typing import Literal
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from mrs_assets.contracts.section import Section
 
@@ -30,13 +30,17 @@ class Storage(Section):
         catalogue: schema of that database; two homes that share a database need two.
         data: folder of the Parquet files, below MRS_HOME; or `s3://bucket/prefix`.
         endpoint: address of an S3-compatible store, such as `http://objects:9000`; Amazon's where it is left out.
-            The keys are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of the environment, the region AWS_REGION.
+            The keys are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of the environment, the region AWS_REGION; keys
+            for a while come with AWS_SESSION_TOKEN.
+        keep_replaced_hours: how long files and snapshots of a lake stay after newer ones took their place, for
+            those who began to read them. No history is in them.
     """
 
     backend: Kind = "file"
     catalogue: str = "mrs"
     data: str = "lake"
     endpoint: str | None = None
+    keep_replaced_hours: float = Field(default=24, ge=1, allow_inf_nan=False)
 
     @field_validator("catalogue")
     @classmethod

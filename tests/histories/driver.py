@@ -140,7 +140,7 @@ class Home:
     def __init__(self, settings: Settings, clock: SteppingClock) -> None:
         self.settings = settings
         self.clock = clock
-        self.warehouse = Warehouse(settings.home, clock)
+        self.warehouse = Warehouse(settings.home, clock, settings.storage)
         self._sent = 0
 
     def send(self, feed: str, retailer: str, text: str) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import uuid
 from datetime import date, timedelta
 from pathlib import Path
@@ -19,6 +18,7 @@ import pytest
 from mrs_assets.contracts.logs.detected import DETECTED
 from mrs_assets.contracts.logs.ended import ENDED
 from mrs_assets.contracts.logs.finalised import FINALISED
+from tests.backends import copy_home
 from tests.stories.recovery import assert_same_belief, assert_same_history, finish_tick, kill_tick, start_tick
 from tests.stories.test_one_anomaly import SPIKE, spike
 from tests.world import FIRST_DAY, DirectWorld, World, daily_sales, settings_for
@@ -52,7 +52,7 @@ def morning(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 def copy_of(world: World, home: Path) -> World:
-    shutil.copytree(world.home, home, symlinks=True)
+    copy_home(world.home, home)
     return DirectWorld(home, settings_for(home))
 
 
