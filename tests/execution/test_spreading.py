@@ -23,7 +23,7 @@ from mrs_assets.contracts.storage import ON_FILE
 from mrs_assets.detection.baseline_stage import BASELINE_STAGE
 from mrs_resources import workers as workers_module
 from mrs_resources.workers import Workers
-from tests.backends import NEEDS_A_LAKE, storage_of
+from tests.backends import ON_A_LAKE, storage_of
 from tests.execution.made import BY, COMPUTED, SCOPE, STORES, compute, every_version, home_with_series
 
 pytestmark = pytest.mark.skipif(find_spec("distributed") is None, reason="not installed: the extra `workers`")
@@ -42,7 +42,7 @@ def _worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pieces, "ROWS_WORTH_A_WORKER", 1)
 
 
-@pytest.mark.parametrize("where", ["file", pytest.param("ducklake", marks=NEEDS_A_LAKE)])
+@pytest.mark.parametrize("where", ["file", pytest.param("ducklake", marks=ON_A_LAKE)])
 def test_the_rows_are_those_of_one_process(
     tmp_path: Path, workers: Workers, where: str, request: pytest.FixtureRequest
 ) -> None:
