@@ -26,7 +26,8 @@ import numpy as np
 import polars as pl
 
 from mrs_assets.boundary.certifying import certify
-from mrs_assets.boundary.stage_run import StageRun, StageRunner
+from mrs_assets.boundary.outcome import StageRun
+from mrs_assets.boundary.stage_run import StageRunner
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.stage import Stage
 from mrs_assets.graph import STAGES

@@ -14,7 +14,9 @@ from typing import Any
 import dagster as dg
 
 from mrs_assets import __version__
-from mrs_assets.boundary.stage_run import StageRun, StageRunner
+from mrs_assets.boundary.outcome import StageRun
+from mrs_assets.boundary.spreading import crew_of
+from mrs_assets.boundary.stage_run import StageRunner
 from mrs_assets.contracts.columns import SQL_TYPES
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.settings import Settings
@@ -90,7 +92,8 @@ def stage_asset(stage: Stage, settings: Settings, partitions: dg.MultiPartitions
     def run_stage(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> Iterator[Any]:
         provenance = Provenance(stage.name, f"{__version__}+{stage.code_version}", context.run_id)
         keys = list(context.partition_keys)
-        runner = StageRunner(warehouse.store, warehouse.models, settings, dry_run=not warehouse.keeps)
+        crew, dry_run = crew_of(warehouse, settings), not warehouse.keeps
+        runner = StageRunner(warehouse.store, warehouse.models, settings, dry_run=dry_run, crew=crew)
         stores, replay = stores_asked(context), replay_asked(context, warehouse, settings)
         runs = [runner.run(stage, replace(scope, stores=stores), provenance, replay) for scope in scopes_of(keys)]
         for contract in stage.writes:

@@ -18,6 +18,7 @@ from mrs_assets.contracts import alerting, resilience, storage
 from mrs_assets.contracts import settings as declared
 from mrs_assets.contracts.columns import SQL_TYPES
 from mrs_assets.contracts.contract import Contract
+from mrs_assets.contracts.execution import Execution
 from mrs_assets.contracts.feeds import CONTEXT_FEEDS, FEED_DECLARATIONS
 from mrs_assets.contracts.logs.catalogue import LOGS
 from mrs_assets.contracts.logs.finalised import FINALISED
@@ -40,6 +41,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[detection]": declared.Detection,
     "[auto_approval]": declared.AutoApproval,
     "[calendar]": declared.Calendar,
+    "[execution]": Execution,
     "[storage]": storage.Storage,
     "[isolation]": resilience.Isolation,
     "[retries]": resilience.Retries,

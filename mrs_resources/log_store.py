@@ -129,6 +129,12 @@ class Transaction:
         found = f"SELECT 1 FROM {contract.name} WHERE {condition} AND NOT is_retracted LIMIT 1"
         return self.connection.execute(found, parameters).fetchone() is not None
 
+    def wrote_since(self, contract: Contract, scope: Scope, instant: datetime | None) -> bool:
+        """Whether rows of a scope were written after an instant, retractions included; None: ever."""
+        condition, parameters = self._rows_condition(contract, scope, None, None)
+        found = f"SELECT 1 FROM {contract.name} WHERE {condition} AND (? IS NULL OR written_at > ?) LIMIT 1"
+        return self.connection.execute(found, [*parameters, instant, instant]).fetchone() is not None
+
     def rows_per_store(self, contract: Contract, scope: Scope) -> list[tuple[str, int]]:
         """How many rows a log has per store of a scope; nothing for a log without stores."""
         if "store_id" not in contract.body:

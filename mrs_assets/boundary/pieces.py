@@ -17,33 +17,66 @@ ROWS_AT_ONCE = 4_000_000
 LEAST_DAYS = 28
 """Days below which a stage that sees its whole retailer is not cut: its look-back would be read too often."""
 
+ROWS_WORTH_A_WORKER = 100_000
+"""Input rows below which it costs more to have another worker compute them than to do it here."""
 
-def pieces(tx: Transaction, stage: Stage, scope: Scope, reader: InputReader) -> list[Scope]:
+
+def pieces(tx: Transaction, stage: Stage, scope: Scope, reader: InputReader, workers: int = 1) -> list[Scope]:
     """Pieces of a scope, on all days of each of which the same feeds are there.
 
     A stage that sees its own store is cut by stores, one that sees its retailer by days, one that sees everything not.
+
+    Args:
+        tx: the open transaction.
+        stage: whose scope.
+        scope: what is to be computed.
+        reader: of its inputs.
+        workers: how many can compute at the same time; for more than one it is cut finer, where there is enough.
     """
     spans = reader.spans(tx, stage, scope)
     if stage.span == "store":
-        return [replace(span, stores=stores) for stores in _groups_of_stores(tx, stage, scope) for span in spans]
+        groups = _groups_of_stores(tx, stage, scope, workers)
+        return [replace(span, stores=stores) for stores in groups for span in spans]
     if stage.span == "retailer":
-        return [piece for span in spans for piece in _cut(span, _days_at_once(tx, stage, span))]
+        return [piece for span in spans for piece in _cut(span, _days_at_once(tx, stage, span, workers))]
     return spans
 
 
-def _groups_of_stores(tx: Transaction, stage: Stage, scope: Scope) -> list[tuple[str, ...] | None]:
-    """Groups of stores small enough to compute at once; None: all that the scope has."""
+def independent(stage: Stage, parts: Sequence[Scope]) -> list[list[Scope]]:
+    """Parts that may be computed at the same time; those of one list only one after the other.
+
+    What a stage that reads its own past writes of a store may be read by that store's later days.
+    """
+    if not stage.reads_its_past:
+        return [[part] for part in parts]
+    by_stores: dict[tuple[str, ...] | None, list[Scope]] = {}
+    for part in parts:
+        by_stores.setdefault(part.stores, []).append(part)
+    return list(by_stores.values())
+
+
+def _groups_of_stores(tx: Transaction, stage: Stage, scope: Scope, workers: int) -> list[tuple[str, ...] | None]:
+    """Groups of stores small enough to compute at once, of about the same size; None: all that the scope has."""
     sizes = _rows_per_store(tx, stage, scope)
+    total = sum(size for _, size in sizes)
+    shares = _shares(total, workers)
     groups: list[tuple[str, ...]] = []
-    rows = 0
+    rows = before = filling = 0
     for store, size in sizes:
-        if groups and rows + size <= ROWS_AT_ONCE:
+        share = min((2 * before + size) * shares // (2 * total), shares - 1) if total else 0
+        if groups and rows + size <= ROWS_AT_ONCE and share == filling:
             groups[-1] = (*groups[-1], store)
             rows += size
         else:
             groups.append((store,))
             rows = size
+        before, filling = before + size, share
     return [scope.stores] if len(groups) == 1 else list(groups)
+
+
+def _shares(rows: int, workers: int) -> int:
+    """How many workers it is worth to give rows to."""
+    return max(1, min(workers, rows // ROWS_WORTH_A_WORKER))
 
 
 def _rows_per_store(tx: Transaction, stage: Stage, scope: Scope) -> Sequence[tuple[str, int]]:
@@ -56,18 +89,19 @@ def _rows_per_store(tx: Transaction, stage: Stage, scope: Scope) -> Sequence[tup
     return sorted(sizes.items())
 
 
-def _days_at_once(tx: Transaction, stage: Stage, scope: Scope) -> int:
+def _days_at_once(tx: Transaction, stage: Stage, scope: Scope, workers: int) -> int:
     """Days whose rows of the largest input, look-back included, are few enough; LEAST_DAYS or more."""
     days = len(scope.days)
     if days <= LEAST_DAYS:
         return days
-    most = days
+    most, largest = days, 0
     for wanted in stage.reads:
         stored = sum(rows for _, rows in tx.rows_per_store(wanted.contract, replace(scope, stores=None)))
+        largest = max(largest, stored)
         if stored and wanted.others_before != NO_OTHERS:
             before = wanted.days_before if wanted.others_before is None else wanted.others_before
             most = min(most, ROWS_AT_ONCE * days // stored - before)
-    return max(most, LEAST_DAYS)
+    return max(min(most, -(-days // _shares(largest, workers))), LEAST_DAYS)
 
 
 def _cut(scope: Scope, days: int) -> Iterator[Scope]:

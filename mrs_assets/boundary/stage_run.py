@@ -6,17 +6,18 @@ Knows the warehouse and the stages, not the orchestrator: `log_asset` wraps it f
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from itertools import islice
+from typing import Protocol
 
 import polars as pl
 
 from mrs_assets.boundary.computing import Computed, Computer
 from mrs_assets.boundary.degrading import degrade
 from mrs_assets.boundary.dry_run import few_series, needs_by_series
-from mrs_assets.boundary.pieces import pieces
+from mrs_assets.boundary.outcome import StageRun
+from mrs_assets.boundary.pieces import independent, pieces
 from mrs_assets.boundary.reading import InputReader, WantFailed, input_scope
 from mrs_assets.contracts.errors import MrsError
 from mrs_assets.contracts.scope import Scope
@@ -25,7 +26,7 @@ from mrs_assets.contracts.stage import Frames, Inputs, Stage
 from mrs_assets.planning.felt import Replay, note_part, remaining
 from mrs_resources.breaker import Breaker, approach, breaker, note_failure, note_success, stage_breaker
 from mrs_resources.kernel import Appended, Provenance
-from mrs_resources.log_store import LogStore, Transaction
+from mrs_resources.log_store import EVER, LogStore, Transaction
 from mrs_resources.model_store import ModelStore
 from mrs_resources.retrying import with_retries
 
@@ -36,33 +37,23 @@ class LeftAlone(MrsError):
     """A stage failed too often to be tried again now."""
 
 
-@dataclass
-class StageRun:
-    """What one run of a stage did.
+class Crew(Protocol):
+    """Those who compute parts beside this process."""
 
-    Attributes:
-        appended: per log, what each part appended.
-        missing: wants that were configured and not there → the reason put on the rows.
-        failures: what went wrong where the stage fell back or did without its wants.
-        unexpected: rows that came back from the stage and belonged to nothing it was asked about.
-        first_unexpected: the first of them, in words.
-        unanswered: rows asked about that got no answer of their own.
-        parts: what was computed; nothing where a replay had nothing left to do.
-        picture: PNG of the most telling row.
-        dry_run: in a dry run, how little it computed from.
-        seconds: time spent reading, computing and appending.
-    """
+    def size(self) -> int:
+        """How many parts they compute at the same time."""
 
-    appended: dict[str, list[Appended]]
-    missing: dict[str, str] = field(default_factory=dict)
-    failures: list[str] = field(default_factory=list)
-    unexpected: int = 0
-    first_unexpected: str | None = None
-    unanswered: int = 0
-    parts: list[Scope] = field(default_factory=list)
-    picture: bytes | None = None
-    dry_run: str | None = None
-    seconds: float = 0.0
+    def run(
+        self, stage: Stage, shares: Sequence[Sequence[Scope]], provenance: Provenance, replay: Replay | None
+    ) -> list[StageRun]:
+        """Have parts computed and appended: each share by one of them, in the order of its parts.
+
+        Returns:
+            What became of each share, in their order.
+
+        Raises:
+            MrsError: the first share that failed; the others were computed too.
+        """
 
 
 class StageRunner:
@@ -76,8 +67,10 @@ class StageRunner:
         sleep: Callable[[float], None] = time.sleep,
         *,
         dry_run: bool = False,
+        crew: Crew | None = None,
     ) -> None:
         self._store = store
+        self._crew = crew
         self._models = models
         self._dry_run = dry_run
         self._settings = settings
@@ -97,22 +90,54 @@ class StageRunner:
             StageFailed: a critical stage could not compute.
         """
         began = time.perf_counter()
-        done = StageRun({contract.name: [] for contract in stage.writes})
+        done = StageRun.of(stage)
         reader = InputReader(self._models, self._settings, provenance)
         scope = self._own_scope(stage, asked)
-        parts = self._parts(stage, scope, reader, replay) if scope else iter(())
-        for part in islice(parts, 1) if self._dry_run else parts:
+        for rectangles in self._rectangles(stage, scope, replay) if scope else ():
+            self._run_together(stage, rectangles, reader, replay, done)
+            if self._dry_run:
+                break
+        done.seconds = time.perf_counter() - began
+        return done
+
+    def run_parts(
+        self, stage: Stage, parts: Sequence[Scope], provenance: Provenance, replay: Replay | None = None
+    ) -> StageRun:
+        """Compute parts that are small enough to be held, one after the other, in this process. See `run`."""
+        done = StageRun.of(stage)
+        reader = InputReader(self._models, self._settings, provenance)
+        for part in parts:
             appended, computed = with_retries(
                 lambda part=part: self._run_part(stage, part, reader, replay),  # type: ignore[misc]
                 self._settings.retries,
                 sleep=self._sleep,
             )
-            _add(done, stage, appended, computed)
-            done.parts.append(part)
+            done.add(stage, part, appended, computed)
             if self._dry_run:
                 done.dry_run = self._how_little(stage, part, computed)
-        done.seconds = time.perf_counter() - began
         return done
+
+    def _run_together(
+        self, stage: Stage, rectangles: Sequence[Scope], reader: InputReader, replay: Replay | None, done: StageRun
+    ) -> None:
+        """Compute rectangles of which none is felt by another, piece by piece."""
+        workers = self._crew.size() if self._crew is not None else 1
+        with self._store.looking() as tx:
+            seen = tx.newest_write(*(i.contract for i in stage.reads))
+            cut = {rectangle: pieces(tx, stage, rectangle, reader, workers) for rectangle in rectangles}
+        parts = [part for its in cut.values() for part in its]
+        shares = independent(stage, parts)
+        is_worth_it = any(len(its) > 1 for its in cut.values())
+        if self._crew is not None and is_worth_it and len(shares) > 1:
+            for run in self._crew.run(stage, shares, reader.provenance, replay):
+                done.join(run)
+        else:
+            done.join(self.run_parts(stage, parts[:1] if self._dry_run else parts, reader.provenance, replay))
+        # What is felt by no store in particular is done when the rectangle is, not when each of its stores is.
+        for rectangle, its in cut.items():
+            if replay is not None and rectangle.stores is None and any(part.stores is not None for part in its):
+                with self._store.transaction() as tx:
+                    note_part(tx, stage, rectangle, replay, seen, ())
 
     def answer(
         self, stage: Stage, asked: Scope, provenance: Provenance, laid_over: Frames | None = None
@@ -154,17 +179,16 @@ class StageRunner:
             scope = replace(scope, stores=None)
         return replace(scope, retailer=None) if stage.span == "everything" else scope
 
-    def _parts(self, stage: Stage, scope: Scope, reader: InputReader, replay: Replay | None) -> Iterator[Scope]:
+    def _rectangles(self, stage: Stage, scope: Scope, replay: Replay | None) -> Iterator[list[Scope]]:
+        """What is to be computed; what is in one list may be computed together."""
         if replay is None:
-            yield from self._pieces(stage, scope, reader)
+            yield [scope]
             return
-        reads_its_past = any(wanted.past_only for wanted in stage.reads)
         left = self._left(stage, scope, replay)
         while left:
             # What a part writes may be felt by the days after it, where a stage reads its own past.
-            for part in left[:1] if reads_its_past else left:
-                yield from self._pieces(stage, part, reader)
-            left = self._left(stage, scope, replay) if reads_its_past else []
+            yield left[:1] if stage.reads_its_past else left
+            left = self._left(stage, scope, replay) if stage.reads_its_past else []
 
     def _left(self, stage: Stage, scope: Scope, replay: Replay) -> list[Scope]:
         """What a replay has left to do of a stage, within a scope."""
@@ -190,7 +214,7 @@ class StageRunner:
             inputs, seen, known = self._read(stage, scope, reader)
             computed = self._compute(stage, inputs, known)
             with self._store.transaction() as tx:
-                if tx.newest_write(*logs) == seen:
+                if tx.newest_write(*logs) == seen or not _rewritten(tx, stage, scope, seen):
                     appended = self._finish(tx, stage, scope, computed, known, reader.provenance)
                     self._note(tx, stage, scope, replay, seen, appended)
                     return appended, computed
@@ -281,14 +305,13 @@ def _with_laid_over(stage: Stage, inputs: Inputs, laid_over: Frames) -> Inputs:
     return replace(inputs, frames=frames)
 
 
-def _add(done: StageRun, stage: Stage, appended: dict[str, Appended], computed: Computed) -> None:
-    for name, result in appended.items():
-        done.appended[name].append(result)
-    done.missing |= {name: stage.wants[name].reason for name in computed.inputs.missing}
-    if computed.error is not None:
-        done.failures.append(f"{type(computed.error).__name__}: {computed.error}")
-    done.unexpected += computed.answers.unexpected
-    done.unanswered += computed.answers.unanswered
-    done.first_unexpected = done.first_unexpected or computed.answers.first
-    if stage.picture and done.picture is None and not computed.down:
-        done.picture = stage.picture(computed.inputs, computed.answers.frames)
+def _rewritten(tx: Transaction, stage: Stage, scope: Scope, since: datetime | None) -> bool:
+    """Whether rows that a part may read were written after an instant.
+
+    Of what a stage wants, every row of the retailer counts: whether a feed is late depends on its newest.
+    """
+    near = scope if stage.span == "store" else replace(scope, stores=None)
+    read = [(need.contract, input_scope(need, near)) for need in stage.needs.values()]
+    wanted = [want.log.contract for want in stage.wants.values() if want.log is not None]
+    read += [(contract, replace(EVER, retailer=scope.retailer)) for contract in wanted]
+    return any(tx.wrote_since(contract, where, since) for contract, where in read)

@@ -7,6 +7,7 @@ MrsError
 ├── FeedRejected           a file cannot be read at all; it is archived and recorded as rejected
 ├── StageFailed            a stage could not compute its rows
 ├── StorageUnreachable     the warehouse's storage does not answer; another try may find it
+├── WorkersUnreachable     the processes that compute do not answer; another try may find them
 └── ContractBroken         our own code offered rows outside its declaration: a bug of ours
 """
 
@@ -48,6 +49,10 @@ class StageFailed(MrsError):
 
 class StorageUnreachable(MrsError, ConnectionError):
     """The storage of the warehouse does not answer. What was not committed was not written."""
+
+
+class WorkersUnreachable(MrsError, ConnectionError):
+    """The processes that compute parts of a stage do not answer. Parts that were done are kept."""
 
 
 class ContractBroken(MrsError):

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from mrs_assets.contracts.alerting import Alerting
 from mrs_assets.contracts.errors import SettingsMistake
+from mrs_assets.contracts.execution import Execution
 from mrs_assets.contracts.feeds import CONTEXT_FEEDS, FEED_DECLARATIONS
 from mrs_assets.contracts.recall import Recall
 from mrs_assets.contracts.resilience import Breakers, Drift, Environment, Fault, Isolation, Recovery, Replays, Retries
@@ -193,6 +194,7 @@ class Settings(Section):
     auto_approval: AutoApproval = AutoApproval()
     calendar: Calendar = Calendar()
     storage: Storage = Storage()
+    execution: Execution = Execution()
     environment: Environment = "production"
     isolation: Isolation = Isolation()
     retries: Retries = Retries()

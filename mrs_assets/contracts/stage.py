@@ -163,6 +163,11 @@ class Stage:
         return [*self.needs.values(), *(want.log for want in self.wants.values() if want.log is not None)]
 
     @property
+    def reads_its_past(self) -> bool:
+        """Whether a day rests on what the days before it came to."""
+        return any(wanted.past_only for wanted in self.reads)
+
+    @property
     def critical(self) -> bool:
         """Whether a failure of this stage is a failure of the run."""
         return self.fallback is None

@@ -1,0 +1,145 @@
+"""Parts computed by workers: the same rows as without, whoever dies; failures come back as they are."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from mrs_assets.boundary import pieces
+from mrs_assets.boundary.spreading import WorkersCrew
+from mrs_assets.boundary.stage_run import StageRunner
+from mrs_assets.contracts.errors import StageFailed, WorkersUnreachable
+from mrs_assets.contracts.execution import Execution
+from mrs_assets.contracts.resilience import Fault
+from mrs_assets.contracts.storage import ON_FILE
+from mrs_assets.detection.baseline_stage import BASELINE_STAGE
+from mrs_resources import workers as workers_module
+from mrs_resources.workers import Workers
+from tests.backends import ON_A_LAKE, storage_of
+from tests.execution.made import BY, COMPUTED, SCOPE, STORES, compute, every_version, home_with_series
+
+pytestmark = pytest.mark.skipif(find_spec("distributed") is None, reason="not installed: the extra `workers`")
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Workers]:
+    started = Workers(Execution(executor="dask", workers=2))
+    yield started
+    started.close()
+
+
+@pytest.fixture(autouse=True)
+def _worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few thousand rows are enough to be spread, and a month to be cut."""
+    monkeypatch.setattr(pieces, "ROWS_WORTH_A_WORKER", 1)
+
+
+@pytest.mark.parametrize("where", ["file", pytest.param("ducklake", marks=ON_A_LAKE)])
+def test_the_rows_are_those_of_one_process(
+    tmp_path: Path, workers: Workers, where: str, request: pytest.FixtureRequest
+) -> None:
+    if where == "ducklake":
+        request.getfixturevalue("postgres")
+        if workers._cluster is not None:  # its workers were started before the server
+            workers.close()
+    alone, spread = tmp_path / "alone", tmp_path / "spread"
+    homes = {
+        home: home_with_series(home, storage_of(home) if where == "ducklake" else ON_FILE) for home in (alone, spread)
+    }
+    compute(*homes[alone])
+    warehouse, settings = homes[spread]
+    crew = WorkersCrew(workers, warehouse, settings)
+    compute(warehouse, settings, crew)
+    for log in (log for stage in COMPUTED for log in stage.writes):
+        expected = every_version(homes[alone][0], log)
+        assert expected.height, log.name
+        assert every_version(warehouse, log).equals(expected), log.name
+    compute(warehouse, settings, crew)  # and once more, which changes nothing
+    for log in (log for stage in COMPUTED for log in stage.writes):
+        assert every_version(warehouse, log).height == every_version(homes[alone][0], log).height
+
+
+def test_it_is_cut_for_every_worker_and_told_as_one(tmp_path: Path, workers: Workers) -> None:
+    warehouse, settings = home_with_series(tmp_path)
+    crew = WorkersCrew(workers, warehouse, settings)
+    run = StageRunner(warehouse.store, warehouse.models, settings, crew=crew).run(BASELINE_STAGE, SCOPE, BY)
+    stores = [store for part in run.parts for store in part.stores or ()]
+    assert len(run.parts) >= 2
+    assert sorted(stores) == sorted(STORES)
+    (log,) = BASELINE_STAGE.writes
+    assert sum(one.appended for one in run.appended[log.name]) == every_version(warehouse, log).height
+
+
+def test_a_worker_that_is_killed_costs_no_row(tmp_path: Path, workers: Workers) -> None:
+    slow = Fault(point=BASELINE_STAGE.name, action="delay", seconds=3)
+    expected, _ = alone = home_with_series(tmp_path / "alone")
+    compute(*alone, stages=[BASELINE_STAGE])
+    warehouse, settings = home_with_series(tmp_path / "spread", faults=[slow])
+    crew = WorkersCrew(workers, warehouse, settings)
+    client = workers.connected()
+    before = client.run(os.getpid)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(compute, warehouse, settings, crew, [BASELINE_STAGE])
+        while not (busy := [worker for worker, tasks in client.processing().items() if tasks]):
+            assert not running.done()
+            time.sleep(0.05)
+        os.kill(before[busy[0]], signal.SIGKILL)
+        running.result()
+    (log,) = BASELINE_STAGE.writes
+    assert every_version(warehouse, log).equals(every_version(expected, log))
+    client.wait_for_workers(2)
+    assert before[busy[0]] not in client.run(os.getpid).values()
+
+
+def test_a_stage_that_fails_comes_back_as_the_same_error(tmp_path: Path, workers: Workers) -> None:
+    fails = Fault(point=BASELINE_STAGE.name, action="raise")
+    told = []
+    for name in ("alone", "spread"):
+        warehouse, settings = home_with_series(tmp_path / name, faults=[fails])
+        crew = WorkersCrew(workers, warehouse, settings) if name == "spread" else None
+        with pytest.raises(StageFailed) as caught:
+            compute(warehouse, settings, crew, [BASELINE_STAGE])
+        told.append((str(caught.value), caught.value.remedy))
+        assert every_version(warehouse, BASELINE_STAGE.writes[0]).is_empty()
+    assert told[0] == told[1]
+
+
+def test_workers_of_a_scheduler_that_is_running(tmp_path: Path, workers: Workers) -> None:
+    address = cast(str, workers.connected().scheduler_info()["address"])
+    theirs = Workers(Execution(executor="dask", scheduler=address))
+    try:
+        assert theirs.count() == 2
+        warehouse, settings = home_with_series(tmp_path)
+        compute(warehouse, settings, WorkersCrew(theirs, warehouse, settings), [BASELINE_STAGE])
+        assert every_version(warehouse, BASELINE_STAGE.writes[0]).height
+    finally:
+        theirs.close()
+
+
+def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers_module, "ANSWERS_WITHIN", 0.5)
+    nobody = Workers(Execution(executor="dask", scheduler="tcp://127.0.0.1:1"))
+    with pytest.raises(WorkersUnreachable, match=r"tcp://127\.0\.0\.1:1.*Look at \[execution\]"):
+        nobody.count()
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_work_that_kills_every_worker_fails_and_says_so() -> None:
+    few = Workers(Execution(executor="dask", workers=1))
+    try:
+        with pytest.raises(StageFailed, match=r"4 workers died of the same work.*memory"):
+            few.run(_die, [()])
+        assert few.run(pow, [(2, 3)]) == [8]
+    finally:
+        few.close()
