@@ -101,10 +101,10 @@ class Mover:
             MrsError: a table came out otherwise; the home was not moved.
         """
         lives = residence(self._home)
-        if lives is None or lives == to:
-            raise UserMistake(
-                f"The logs of {self._home} lie in {to} already." if lives else "There is nothing to move."
-            )
+        if lives is None:
+            raise UserMistake(f"{self._home} has no logs to move.", remedy="Set the backend in [storage] and begin.")
+        if lives == to:
+            raise UserMistake(f"The logs of {self._home} lie in {to!r} already.")
         opened = self._towards_the_lake() if to == "ducklake" else self._towards_a_file(restart)
         with opened as (connection, counted):
             source, target = (_FILE, CATALOG) if to == "ducklake" else (CATALOG, _FILE)
