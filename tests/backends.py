@@ -57,6 +57,14 @@ LAKE_IS_THERE = pytest.mark.skipif(
 ON_A_LAKE = [pytest.mark.lake, LAKE_IS_THERE]
 """Marks of what needs a lake."""
 
+OVER_WORKERS = [
+    pytest.mark.lake,
+    pytest.mark.skipif(
+        not find_spec("distributed") and REQUIRED not in os.environ, reason="not installed: the extra `workers`"
+    ),
+]
+"""Marks of what needs Dask's workers."""
+
 
 def storage_of(home: Path) -> Storage:
     """Where a test's home lies: in a file, or in a lake of its own."""

@@ -5,18 +5,17 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import dagster as dg
-import pytest
 
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_resources.warehouse import Warehouse
+from tests.backends import OVER_WORKERS
 from tests.execution.one_run import DAYS
 from tests.world import daily_sales
 
-pytestmark = pytest.mark.skipif(find_spec("distributed") is None, reason="not installed: the extra `workers`")
+pytestmark = OVER_WORKERS
 
 ROOT = Path(__file__).parents[2]
 RETAILERS = ("north", "south")

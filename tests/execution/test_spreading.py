@@ -7,7 +7,6 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
@@ -23,10 +22,10 @@ from mrs_assets.contracts.storage import ON_FILE
 from mrs_assets.detection.baseline_stage import BASELINE_STAGE
 from mrs_resources import workers as workers_module
 from mrs_resources.workers import Workers
-from tests.backends import ON_A_LAKE, storage_of
+from tests.backends import ON_A_LAKE, OVER_WORKERS, storage_of
 from tests.execution.made import BY, COMPUTED, SCOPE, STORES, compute, every_version, home_with_series
 
-pytestmark = pytest.mark.skipif(find_spec("distributed") is None, reason="not installed: the extra `workers`")
+pytestmark = OVER_WORKERS
 
 
 @pytest.fixture(scope="module")
