@@ -44,4 +44,4 @@ def migrate(
     print_rows(pl.DataFrame(rows, schema={"table": str, "rows": int, "found": int, "same": bool}), form)
     say(f"Every row is there. Certificate: {escape(str(moved.certificate))}")
     if settings.storage.backend != moved.to:
-        say(f'[bold]Now set backend = "{moved.to}" in [[storage]] of feeds.toml.[/bold]')
+        say(f'[bold]Now set backend = "{moved.to}" in {escape("[storage]")} of feeds.toml.[/bold]')

@@ -41,7 +41,7 @@ def test_a_home_moves_and_says_so_until_the_settings_do(tmp_path: Path) -> None:
     code, out, said = mrs(tmp_path, "migrate", "--to", "ducklake", "--format", "json")
     assert code == 0
     assert all(table["same"] for table in json.loads(out))
-    assert 'Now set backend = "ducklake"' in said
+    assert 'Now set backend = "ducklake" in [storage]' in said
 
     refused(tmp_path, "lie in the backend 'ducklake'", "alerts")
     settings.write_text(FEEDS.format("ducklake"))
