@@ -69,3 +69,4 @@ class StageRun:
         self.unanswered += other.unanswered
         self.first_unexpected = self.first_unexpected or other.first_unexpected
         self.picture = self.picture or other.picture
+        self.dry_run = self.dry_run or other.dry_run
