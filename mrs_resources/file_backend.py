@@ -66,9 +66,9 @@ class FileBackend:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep every other process out of the file."""
-        check_residence(self._home, "file")
+        """Keep every other process out of the file, of which it is known that the logs lie in it."""
         with writer_lock(self.file.with_suffix(".lock")):
+            check_residence(self._home, "file")  # who waited may have waited for them to move
             yield
 
     @contextmanager

@@ -58,8 +58,8 @@ class LakeBackend:
     @contextmanager
     def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """See `Backend.writing`."""
-        check_residence(self._home, "ducklake")
         with self.turn() as connection:
+            check_residence(self._home, "ducklake")  # who waited may have waited for the logs to move
             if not self.exists():
                 move_residence(self._home, "ducklake")
             with self.counted(connection):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -105,19 +105,19 @@ class Mover:
             raise UserMistake(f"{self._home} has no logs to move.", remedy="Set the backend in [storage] and begin.")
         if lives == to:
             raise UserMistake(f"The logs of {self._home} lie in {to!r} already.")
-        opened = self._towards_the_lake() if to == "ducklake" else self._towards_a_file(restart)
-        with opened as (connection, counted):
-            source, target = (_FILE, CATALOG) if to == "ducklake" else (CATALOG, _FILE)
-            tables = self._copy(connection, source, target, counted, restart)
-        if different := [table.table for table in tables if not table.same]:
-            raise MrsError(
-                f"{', '.join(different)} came out otherwise. The home was not moved.",
-                remedy=f"Run `mrs migrate --to {to} --restart`.",
-            )
-        if to == "file":
-            self._arriving.replace(self._file.file)
-        certificate = self._certify(to, tables, now)
-        move_residence(self._home, to)
+        if restart and to == "file":
+            self._arriving.unlink(missing_ok=True)
+        with self._alone(lives) as connection:
+            tables = self._copied(connection, to, restart)
+            if different := [table.table for table in tables if not table.same]:
+                raise MrsError(
+                    f"{', '.join(different)} came out otherwise. The home was not moved.",
+                    remedy=f"Run `mrs migrate --to {to} --restart`.",
+                )
+            if to == "file":
+                self._arriving.replace(self._file.file)
+            certificate = self._certify(to, tables, now)
+            move_residence(self._home, to)
         return Moved(to, tables, certificate)
 
     @property
@@ -126,19 +126,18 @@ class Mover:
         return self._file.file.with_suffix(".arriving")
 
     @contextmanager
-    def _towards_the_lake(self) -> Iterator[tuple[duckdb.DuckDBPyConnection, Counted]]:
-        file = self._file.file
-        with self._file.locked(), self._lake.turn() as connection, _attached(connection, file, "READ_ONLY"):
-            yield connection, lambda: self._lake.counted(connection)
+    def _alone(self, lives: Kind) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection to the lake while nobody writes, neither there nor to the file that is left."""
+        with self._file.locked() if lives == "file" else nullcontext(), self._lake.turn() as connection:
+            yield connection
 
-    @contextmanager
-    def _towards_a_file(self, restart: bool) -> Iterator[tuple[duckdb.DuckDBPyConnection, Counted]]:
-        if restart:
-            self._arriving.unlink(missing_ok=True)
-        self._arriving.parent.mkdir(parents=True, exist_ok=True)
-        version = f"STORAGE_VERSION '{STORAGE_VERSION}'"
-        with self._lake.turn() as connection, _attached(connection, self._arriving, version):
-            yield connection, lambda: within(connection, keeps=True)
+    def _copied(self, connection: duckdb.DuckDBPyConnection, to: Kind, restart: bool) -> tuple[ComparedTable, ...]:
+        """Copy with the file attached; what was written to it is in it, and nowhere else, when it is no more."""
+        if to == "ducklake":
+            with _attached(connection, self._file.file, "READ_ONLY"):
+                return self._copy(connection, _FILE, CATALOG, lambda: self._lake.counted(connection), restart)
+        with _attached(connection, self._arriving, f"STORAGE_VERSION '{STORAGE_VERSION}'"):
+            return self._copy(connection, CATALOG, _FILE, lambda: within(connection, keeps=True), restart)
 
     def _copy(
         self, connection: duckdb.DuckDBPyConnection, source: str, target: str, counted: Counted, restart: bool

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,9 +13,11 @@ from polars.testing import assert_frame_equal
 from mrs_assets.contracts.errors import MrsError, SettingsMistake, UserMistake
 from mrs_assets.contracts.logs.detected import DETECTED
 from mrs_assets.contracts.storage import ON_FILE, Kind
+from mrs_resources import moving
 from mrs_resources.log_store import LogStore
 from mrs_resources.moving import Mover
 from tests.backends import ON_A_LAKE
+from tests.postgres import Postgres
 from tests.storage.lakes import FEW, content, lake, warehouse_in, write_logs
 
 pytestmark = [*ON_A_LAKE, pytest.mark.usefixtures("postgres")]
@@ -122,3 +125,49 @@ def test_a_home_is_never_begun_anew_in_the_other_storage(tmp_path: Path, kind: K
             pass
     with pytest.raises(UserMistake, match="already"):
         Mover(tmp_path, lake(name), nobody).move(kind, NOW)
+
+
+@pytest.mark.parametrize("to", ["ducklake", "file"])
+def test_a_writer_that_waited_for_the_move_does_not_write_where_nobody_reads(tmp_path: Path, to: Kind) -> None:
+    name, start = f"waited_{to}", "file" if to == "ducklake" else "ducklake"
+    write_logs(store_of(tmp_path, start, name), logs=FEW)  # type: ignore[arg-type]
+    expected = content(store_of(tmp_path, start, name))  # type: ignore[arg-type]
+    refused: list[str] = []
+
+    def writes() -> None:
+        try:
+            write_logs(store_of(tmp_path, start, name), rows=9, logs=FEW)  # type: ignore[arg-type]
+        except SettingsMistake as mistake:
+            refused.append(str(mistake))
+
+    writer = threading.Thread(target=writes)
+    told: list[str] = []
+
+    def tell(text: str) -> None:
+        if not told:
+            writer.start()
+        told.append(text)
+
+    Mover(tmp_path, lake(name), tell, rows_at_once=2).move(to, NOW)
+    writer.join(60)
+    assert len(refused) == 1
+    assert f"lie in the backend {to!r}" in refused[0]
+    assert_same(store_of(tmp_path, to, name), expected)
+
+
+@pytest.mark.parametrize("to", ["ducklake", "file"])
+def test_the_home_is_moved_before_anybody_else_has_a_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres: Postgres, to: Kind
+) -> None:
+    name, start = f"turn_{to}", "file" if to == "ducklake" else "ducklake"
+    write_logs(store_of(tmp_path, start, name), rows=1, logs=FEW)  # type: ignore[arg-type]
+    held = []
+    moved = moving.move_residence
+
+    def moves(home: Path, kind: Kind) -> None:
+        held.append(postgres.locks())
+        moved(home, kind)
+
+    monkeypatch.setattr(moving, "move_residence", moves)
+    Mover(tmp_path, lake(name), nobody).move(to, NOW)
+    assert held == [1]
