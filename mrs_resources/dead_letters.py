@@ -113,9 +113,7 @@ def letters(
         states: in which they are.
         logs: whose letters.
     """
-    sql = (
-        f"SELECT * FROM ({letters_sql(known_tables(tx), logs, where)}) WHERE list_contains($states, state) {_IN_ORDER}"
-    )
+    sql = f"SELECT * FROM ({letters_sql(tx.tables, logs, where)}) WHERE list_contains($states, state) {_IN_ORDER}"
     return tx.query(sql, {"run_id": tx.run_id, "states": list(states), **(parameters or {})})
 
 
@@ -188,11 +186,3 @@ def _letter_id() -> str:
 def _nothing(columns: str) -> str:
     types = {"business_day": "DATE", "source_row": "BIGINT", "written_at": "TIMESTAMPTZ"}
     return ", ".join(f"CAST(NULL AS {types.get(c, 'VARCHAR')}) AS {c}" for c in columns.split(", "))
-
-
-def known_tables(tx: Transaction) -> set[str]:
-    """Names of the tables that exist."""
-    rows = tx.connection.execute(
-        "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()"
-    ).fetchall()
-    return {str(name) for (name,) in rows}

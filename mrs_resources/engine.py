@@ -30,3 +30,16 @@ def within(connection: duckdb.DuckDBPyConnection, *, keeps: bool) -> Iterator[No
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT" if keeps else "ROLLBACK")
+
+
+def table_names(connection: duckdb.DuckDBPyConnection, catalog: str | None = None) -> frozenset[str]:
+    """Tables of a catalog; of the current one where none is named."""
+    found = connection.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE database_name = coalesce(?, current_database())", [catalog]
+    )
+    return frozenset(str(name) for (name,) in found.fetchall())
+
+
+def text_literal(value: object) -> str:
+    """A text, or a path, as SQL literal: for statements that take no parameter there."""
+    return "'" + str(value).replace("'", "''") + "'"

@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 
 from mrs_assets.contracts.errors import SettingsMistake
+from mrs_resources.engine import text_literal
 
 
 def load_extension(connection: duckdb.DuckDBPyConnection, name: str) -> None:
@@ -20,8 +21,7 @@ def load_extension(connection: duckdb.DuckDBPyConnection, name: str) -> None:
     for folder in (found and found.submodule_search_locations) or ():
         file = Path(folder) / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
         if file.exists():
-            quoted = str(file).replace("'", "''")
-            connection.execute(f"LOAD '{quoted}'")
+            connection.execute(f"LOAD {text_literal(file)}")
             return
     package = f"duckdb-extension-{name.replace('_', '-')}"
     raise SettingsMistake(

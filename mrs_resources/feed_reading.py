@@ -19,7 +19,8 @@ from mrs_assets.contracts.errors import FeedRejected
 from mrs_assets.contracts.feed import ANSWERS, AdmissionRule, FeedColumn, FeedContract
 from mrs_assets.contracts.settings import Settings
 from mrs_resources.archive import Archive, Arrival, scratch_directory
-from mrs_resources.file_layout import BROKEN_LINES, Layout, layout_of, path_literal, text_literal
+from mrs_resources.engine import text_literal
+from mrs_resources.file_layout import BROKEN_LINES, Layout, layout_of, path_literal
 from mrs_resources.file_reader import PlainFile, plain_file
 from mrs_resources.typed_cells import SQL_TYPE_OF, Problem, Reading, local_day_sql, trimmed, typed_cell
 

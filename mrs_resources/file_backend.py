@@ -11,8 +11,8 @@ from typing import TypeVar
 
 import duckdb
 
-from mrs_resources.engine import CATALOG, started, within
-from mrs_resources.residence import check_residence
+from mrs_resources.engine import CATALOG, started, text_literal, within
+from mrs_resources.residence import FILE, FOLDER, check_residence
 from mrs_resources.writer_lock import writer_lock
 
 STORAGE_VERSION = "v1.5.0"
@@ -33,7 +33,7 @@ class FileBackend:
     """
 
     def __init__(self, home: Path) -> None:
-        self.file = home / "warehouse" / "mrs.duckdb"
+        self.file = home / FOLDER / FILE
         self._home = home
 
     def exists(self) -> bool:
@@ -80,8 +80,7 @@ class FileBackend:
         self.file.parent.mkdir(parents=True, exist_ok=True)
         connection = self._engine.cursor()
         try:
-            file = str(self.file).replace("'", "''")
-            connection.execute(f"ATTACH '{file}' AS {CATALOG} (STORAGE_VERSION '{STORAGE_VERSION}')")
+            connection.execute(f"ATTACH {text_literal(self.file)} AS {CATALOG} (STORAGE_VERSION '{STORAGE_VERSION}')")
             connection.execute(f"SET TimeZone = 'UTC'; USE {CATALOG}")
             yield connection
         finally:

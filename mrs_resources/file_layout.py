@@ -11,6 +11,7 @@ import duckdb
 
 from mrs_assets.contracts.errors import FeedRejected
 from mrs_assets.contracts.feed import FeedColumn, FeedContract
+from mrs_resources.engine import text_literal
 from mrs_resources.file_reader import PlainFile
 
 BROKEN_LINES = "broken_lines"
@@ -63,11 +64,6 @@ def layout_of(
             return _ndjson_layout(file, feed, configured, connection)
         case "parquet":
             return _parquet_layout(file, feed, configured, connection)
-
-
-def text_literal(value: str) -> str:
-    """A text as SQL literal."""
-    return "'" + value.replace("'", "''") + "'"
 
 
 def path_literal(path: object) -> str:

@@ -20,7 +20,7 @@ import duckdb
 
 from mrs_assets.contracts.errors import SettingsMistake, StorageUnreachable
 from mrs_assets.contracts.storage import CATALOGUE, Storage
-from mrs_resources.engine import CATALOG, started, within
+from mrs_resources.engine import CATALOG, started, table_names, text_literal, within
 from mrs_resources.extensions import load_extension
 from mrs_resources.object_store import keep_keys, told_by_store
 from mrs_resources.residence import check_residence, move_residence, residence
@@ -91,12 +91,11 @@ class LakeBackend:
         """See `Backend.copy`."""
         with self.reading() as connection:
             (state,) = connection.execute(f"SELECT id FROM {CATALOG}.current_snapshot()").fetchall()[0]
-            tables = connection.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = ?", [CATALOG])
-            names = sorted(name for (name,) in tables.fetchall())
+            names = sorted(table_names(connection))
             found = look(connection)
         if found is not None:
             with self._reported(), self.connection() as connection:
-                connection.execute(f"ATTACH {_quoted(str(target))} AS copy")
+                connection.execute(f"ATTACH {text_literal(target)} AS copy")
                 try:
                     with within(connection, keeps=True):
                         for name in names:
@@ -167,15 +166,15 @@ class LakeBackend:
             load_extension(engine, name)
         address = parse_dsn(self._address)
         # A password in the address would be told in messages; a secret is not.
-        engine.execute(f"CREATE SECRET catalogue (TYPE postgres, PASSWORD {_quoted(address.pop('password', ''))})")
+        engine.execute(f"CREATE SECRET catalogue (TYPE postgres, PASSWORD {text_literal(address.pop('password', ''))})")
         if self._storage.in_a_bucket:
             load_extension(engine, "httpfs")
             keep_keys(engine, self._storage)
         else:
             Path(self._data).mkdir(parents=True, exist_ok=True)
         options = {
-            "DATA_PATH": _quoted(self._data),
-            "METADATA_SCHEMA": _quoted(self.schema),
+            "DATA_PATH": text_literal(self._data),
+            "METADATA_SCHEMA": text_literal(self.schema),
             "META_SECRET": "'catalogue'",
             "OVERRIDE_DATA_PATH": str(not self._storage.in_a_bucket),  # a home may be moved, and its folder with it
         }
@@ -183,7 +182,9 @@ class LakeBackend:
         try:
             # The first to attach makes the catalogue's tables, which two cannot do at once.
             with catalogue_lock(self._address, f"mrs:{self.schema}:attach"):
-                engine.execute(f"ATTACH {_quoted('ducklake:postgres:' + make_dsn(**address))} AS {CATALOG} ({told})")
+                engine.execute(
+                    f"ATTACH {text_literal('ducklake:postgres:' + make_dsn(**address))} AS {CATALOG} ({told})"
+                )
         except duckdb.IOException as error:
             raise _unreachable(error) from None
         return engine
@@ -194,7 +195,3 @@ def _unreachable(error: Exception) -> StorageUnreachable:
         f"The catalogue in PostgreSQL cannot be reached: {str(error).strip()}. Nothing was written.",
         remedy=f"Look at {CATALOGUE} and at the server.",
     )
-
-
-def _quoted(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

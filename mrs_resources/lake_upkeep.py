@@ -14,7 +14,7 @@ import duckdb
 
 from mrs_assets.contracts.logs.catalogue import LOGS
 from mrs_assets.contracts.storage import Storage
-from mrs_resources.engine import CATALOG
+from mrs_resources.engine import CATALOG, table_names
 from mrs_resources.lake_backend import LakeBackend
 
 BY_MONTH = tuple(log.name for log in LOGS if {"store_id", "sku"} <= {*log.key} and "report_id" not in log.key)
@@ -70,8 +70,7 @@ def _lay_out(connection: duckdb.DuckDBPyConnection, schema: str) -> int:
         f"SELECT t.table_name FROM {known}.ducklake_table t JOIN {known}.ducklake_partition_info p USING (table_id) "
         "WHERE t.end_snapshot IS NULL AND p.end_snapshot IS NULL"
     ).fetchall()
-    there = connection.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = ?", [CATALOG]).fetchall()
-    lacking = sorted(({name for (name,) in there} & {*BY_MONTH}) - {name for (name,) in done})
+    lacking = sorted((table_names(connection) & {*BY_MONTH}) - {name for (name,) in done})
     for name in lacking:
         connection.execute(f"ALTER TABLE {name} SET PARTITIONED BY (retailer, year(business_day), month(business_day))")
     return len(lacking)

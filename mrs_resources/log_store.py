@@ -19,6 +19,7 @@ from mrs_assets.contracts.scope import Scope
 from mrs_resources.backend import Backend, open_backend
 from mrs_resources.clock import Clock, utc_now
 from mrs_resources.contract_sql import degraded_days_sql, live_rows_sql, quoted, scope_sql
+from mrs_resources.engine import table_names
 from mrs_resources.kernel import Appended, Kernel, Provenance
 from mrs_resources.staging import DEAD_LETTER
 from mrs_resources.statements import in_utc
@@ -208,6 +209,11 @@ class Transaction:
     def query(self, sql: str, parameters: list[object] | dict[str, object] | None = None) -> pl.DataFrame:
         """Rows of a query; values are parameters, never part of the text."""
         return in_utc(self.connection.execute(sql, parameters or []).pl())
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """Names of the tables that exist."""
+        return table_names(self.connection)
 
     def ensure(self, *contracts: Contract) -> None:
         """Make sure that the logs' tables exist before a query names them."""

@@ -19,7 +19,7 @@ import duckdb
 from mrs_assets.contracts.errors import MrsError, UserMistake
 from mrs_assets.contracts.logs.catalogue import LOGS
 from mrs_assets.contracts.storage import Kind, Storage
-from mrs_resources.engine import CATALOG, within
+from mrs_resources.engine import CATALOG, table_names, text_literal, within
 from mrs_resources.file_backend import STORAGE_VERSION, FileBackend
 from mrs_resources.lake_backend import TURNS, LakeBackend
 from mrs_resources.residence import FOLDER, move_residence, residence
@@ -142,7 +142,7 @@ class Mover:
     def _copy(
         self, connection: duckdb.DuckDBPyConnection, source: str, target: str, counted: Counted, restart: bool
     ) -> tuple[ComparedTable, ...]:
-        names = [name for name in _tables(connection, source) if name not in (TURNS, LEDGER)]
+        names = sorted(table_names(connection, source) - {TURNS, LEDGER})
         growing = [name for name in names if name in _GROWING]
         self._begin(connection, target, counted, restart)
         with counted():
@@ -163,7 +163,7 @@ class Mover:
         return tuple(compared)
 
     def _begin(self, connection: duckdb.DuckDBPyConnection, target: str, counted: Counted, restart: bool) -> None:
-        there = set(_tables(connection, target)) - {TURNS}
+        there = table_names(connection, target) - {TURNS}
         if there and LEDGER not in there and not restart:
             raise UserMistake(
                 f"The storage moved to holds logs already, {len(there)} tables of them. Nothing was written.",
@@ -206,19 +206,11 @@ class Mover:
 
 @contextmanager
 def _attached(connection: duckdb.DuckDBPyConnection, file: Path, how: str) -> Iterator[None]:
-    quoted = str(file).replace("'", "''")
-    connection.execute(f"ATTACH '{quoted}' AS {_FILE} ({how})")
+    connection.execute(f"ATTACH {text_literal(file)} AS {_FILE} ({how})")
     try:
         yield
     finally:
         connection.execute(f"DETACH {_FILE}")
-
-
-def _tables(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[str]:
-    found = connection.execute(
-        "SELECT table_name FROM duckdb_tables() WHERE database_name = ? ORDER BY ALL", [catalog]
-    ).fetchall()
-    return [str(name) for (name,) in found]
 
 
 def _compared(connection: duckdb.DuckDBPyConnection, name: str, source: str, target: str) -> ComparedTable:

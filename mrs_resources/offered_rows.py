@@ -8,8 +8,9 @@ from __future__ import annotations
 from mrs_assets.contracts.feed import FeedContract, Target
 from mrs_resources.archive import Arrival
 from mrs_resources.contract_sql import quoted
+from mrs_resources.engine import text_literal
 from mrs_resources.feed_reading import ReadFile
-from mrs_resources.file_layout import path_literal, text_literal
+from mrs_resources.file_layout import path_literal
 from mrs_resources.log_store import Transaction
 
 

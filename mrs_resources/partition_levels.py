@@ -15,7 +15,7 @@ import polars as pl
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.logs.dead_letters import DEAD_LETTERS_RESOLVED
 from mrs_resources.contract_sql import quoted, same_key
-from mrs_resources.dead_letters import OPEN, known_tables, letters_sql
+from mrs_resources.dead_letters import OPEN, letters_sql
 from mrs_resources.log_store import SYSTEM_RUN, Transaction
 
 PARTITION = {"retailer": pl.String(), "business_day": pl.Date()}
@@ -88,7 +88,7 @@ def open_letters(tx: Transaction, logs: Sequence[Contract]) -> pl.DataFrame:
     """
     return tx.query(
         f"SELECT log, retailer, {_DAY_OF_LETTER} AS business_day, count(*) AS rows_dead_lettered "
-        f"FROM ({letters_sql(known_tables(tx), logs)}) WHERE state = '{OPEN}' GROUP BY ALL",
+        f"FROM ({letters_sql(tx.tables, logs)}) WHERE state = '{OPEN}' GROUP BY ALL",
         {"run_id": tx.run_id},
     )
 

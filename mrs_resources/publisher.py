@@ -25,6 +25,7 @@ from mrs_assets.contracts.logs.catalogue import LOGS
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.views import VIEWS
 from mrs_resources.backend import Backend, open_backend
+from mrs_resources.engine import table_names, text_literal
 from mrs_resources.file_backend import FileBackend
 from mrs_resources.hydrator import STATE_TABLE
 from mrs_resources.log_store import SYSTEM_RUN, Transaction
@@ -152,7 +153,7 @@ class Publisher:
             connection.execute(
                 "INSERT INTO publication VALUES (?, ?, ?)", [state.run_id, state.known_at, state.hydrated_to]
             )
-            tables = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+            tables = table_names(connection)
             for contract in LOGS:
                 if contract.name in tables:
                     connection.execute(live_view_sql(contract, SYSTEM_RUN))
@@ -208,8 +209,7 @@ class Publisher:
 def _state(connection: duckdb.DuckDBPyConnection) -> Published | None:
     """What would be published now; None where no view was ever hydrated."""
     run_id = Transaction(connection, datetime.now(UTC)).run_id
-    tables = connection.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()")
-    if (STATE_TABLE,) not in tables.fetchall():
+    if STATE_TABLE not in table_names(connection):
         return None
     newest = connection.execute(
         "SELECT max(written_to) FROM append_batches WHERE log_name <> ?", [DELIVERIES.name]
@@ -239,8 +239,7 @@ def _opened(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _export(connection: duckdb.DuckDBPyConnection, query: str, file: Path) -> None:
-    target = str(file).replace("'", "''")
-    connection.execute(f"COPY ({query}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
+    connection.execute(f"COPY ({query}) TO {text_literal(file)} (FORMAT parquet, COMPRESSION zstd)")
 
 
 def _to_disk(path: Path) -> None:

@@ -22,7 +22,7 @@ from mrs_assets.contracts.logs.events import EVENTS
 from mrs_assets.contracts.views import MINORITY_REPORTS, Fold, View, find_view
 from mrs_resources.contract_sql import live_rows_sql, quoted
 from mrs_resources.dead_letters import chosen_letters_sql, letter_groups_sql
-from mrs_resources.engine import MEMORY_LIMIT
+from mrs_resources.engine import MEMORY_LIMIT, table_names
 from mrs_resources.hydrator import fold_of
 from mrs_resources.log_store import FIRST_RUN, SYSTEM_RUN
 from mrs_resources.publisher import DATABASE, LINK
@@ -74,7 +74,7 @@ class SnapshotReader:
     def tables(self) -> frozenset[str]:
         """Names of the tables that the snapshot holds."""
         with self._opened() as connection:
-            return frozenset(_tables(connection))
+            return table_names(connection)
 
     def rows(self, sql: str, parameters: dict[str, object]) -> pl.DataFrame:
         """Rows of a statement of our own; values are parameters."""
@@ -174,7 +174,7 @@ class SnapshotReader:
         asked: dict[str, object] = {"log": log, "code": code, "retailer": retailer, "letter_id": letter_id}
         asked["only_open"] = only_open
         with self._opened() as connection:
-            tables = _tables(connection)
+            tables = table_names(connection)
             sql = letter_groups_sql(tables) if grouped else chosen_letters_sql(tables)
             return run_one(connection, sql, {"run_id": _run_id(connection, None), **asked})
 
@@ -263,12 +263,8 @@ def _settled(connection: duckdb.DuckDBPyConnection, as_of: datetime | None) -> d
     return found[0] if found and found[0] is not None else as_of
 
 
-def _tables(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    return {str(name) for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-
-
 def _has_table(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
-    return name in _tables(connection)
+    return name in table_names(connection)
 
 
 def _parsed(text: str | None) -> Any:

@@ -11,6 +11,7 @@ from typing import Protocol
 import duckdb
 import polars as pl
 
+from mrs_resources.engine import table_names
 from mrs_resources.statements import in_utc
 
 
@@ -47,8 +48,7 @@ class SnapshotDraft:
     @property
     def tables(self) -> frozenset[str]:
         """Names of the tables that it holds."""
-        found = self._connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
-        return frozenset(str(name) for (name,) in found)
+        return table_names(self._connection)
 
     def query(self, sql: str, parameters: dict[str, object]) -> pl.DataFrame:
         """Rows of a statement; values are parameters."""

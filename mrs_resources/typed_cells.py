@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mrs_assets.contracts.feed import FeedColumn
-from mrs_resources.file_layout import text_literal
+from mrs_resources.engine import text_literal
 
 _BLANKS = " \t\r\n\u00a0\ufeff"
 _BLANK_ENDS = r"^[\s\x{a0}\x{feff}]|[\s\x{a0}\x{feff}]$"

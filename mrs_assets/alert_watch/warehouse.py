@@ -21,7 +21,6 @@ from mrs_assets.contracts.views import MINORITY_EVENTS, MINORITY_REPORTS
 from mrs_assets.planning.plan import Closing
 from mrs_assets.planning.standing import Standing, standing_list
 from mrs_resources.breaker import breakers, feed_breaker, model_breaker, stage_breaker
-from mrs_resources.dead_letters import known_tables
 from mrs_resources.log_store import Transaction
 
 
@@ -116,7 +115,7 @@ def _held(tx: Transaction) -> pl.DataFrame:
 
 def _events(tx: Transaction, settings: Settings, known: Collection[str]) -> pl.DataFrame:
     """Events that go on, that were told of, or that became another's; none before anything was hydrated."""
-    if MINORITY_EVENTS.name not in known_tables(tx):
+    if MINORITY_EVENTS.name not in tx.tables:
         return pl.DataFrame(schema=EVENTS_NOW)
     ids = sorted(name.removeprefix("event:") for name in known if name.startswith("event:"))
     rows = tx.query(

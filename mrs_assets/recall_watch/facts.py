@@ -34,7 +34,6 @@ from mrs_assets.planning.ledger import NEVER, answered
 from mrs_assets.recall.facts import CONTEXT, SCHEMAS, Facts
 from mrs_assets.recall.triggers.settled_evidence import to_be_settled
 from mrs_resources.breaker import breaker, model_breaker
-from mrs_resources.dead_letters import known_tables
 from mrs_resources.hydrator import STATE_TABLE
 from mrs_resources.liveness import down_from, is_configured
 from mrs_resources.log_store import SYSTEM_RUN, Transaction
@@ -72,7 +71,7 @@ def _reports(tx: Transaction) -> pl.DataFrame:
     Those that a replay has in question are among them: nothing is recalled while one is under way, so that it is one
     that is held, and waits for a person.
     """
-    if not {MINORITY_REPORTS.name, STATE_TABLE} <= known_tables(tx):
+    if not {MINORITY_REPORTS.name, STATE_TABLE} <= tx.tables:
         return pl.DataFrame(schema=SCHEMAS["reports"])
     rows = tx.query(_REPORTS, {"run_id": tx.run_id, "as_of": None})
     return rows.select(pl.col(name).cast(dtype) for name, dtype in SCHEMAS["reports"].items())

@@ -24,7 +24,6 @@ from mrs_assets.graph import CLOSING, STAGES
 from mrs_assets.planning.ledger import NEVER, OPEN, answered
 from mrs_assets.planning.standing import Standing, standing_list
 from mrs_assets.slo.facts import FRAMES, Facts
-from mrs_resources.dead_letters import known_tables
 from mrs_resources.hydrator import STATE_TABLE
 from mrs_resources.log_store import SYSTEM_RUN, Transaction
 
@@ -146,7 +145,7 @@ def standing_frame(standing: Sequence[Standing]) -> pl.DataFrame:
 
 def _active(tx: Transaction) -> pl.DataFrame:
     """Reports that are going on, as the view shows them; nothing where it shows another namespace or nothing yet."""
-    if not {MINORITY_REPORTS.name, STATE_TABLE} <= known_tables(tx):
+    if not {MINORITY_REPORTS.name, STATE_TABLE} <= tx.tables:
         return pl.DataFrame(schema=FRAMES["active"])
     return tx.query(_ACTIVE, {"run": tx.run_id})
 
