@@ -75,9 +75,7 @@ class LakeBackend:
     def counted(self, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         """A transaction that is committed at the end, unless another one was since it began. Call within `turn`."""
         with within(connection, keeps=True):
-            connection.execute(f"CREATE TABLE IF NOT EXISTS {TURNS} (turn BIGINT)")
-            if connection.execute(f"UPDATE {TURNS} SET turn = turn + 1").fetchone() == (0,):
-                connection.execute(f"INSERT INTO {TURNS} VALUES (1)")
+            connection.execute(f"UPDATE {TURNS} SET turn = turn + 1")
             yield
 
     @contextmanager
@@ -179,12 +177,13 @@ class LakeBackend:
             "OVERRIDE_DATA_PATH": str(not self._storage.in_a_bucket),  # a home may be moved, and its folder with it
         }
         told = ", ".join(f"{name} {value}" for name, value in options.items())
+        lake = text_literal("ducklake:postgres:" + make_dsn(**address))
         try:
-            # The first to attach makes the catalogue's tables, which two cannot do at once.
+            # The first to attach makes the catalogue's tables, and that of the turns, which two cannot do at once.
             with catalogue_lock(self._address, f"mrs:{self.schema}:attach"):
-                engine.execute(
-                    f"ATTACH {text_literal('ducklake:postgres:' + make_dsn(**address))} AS {CATALOG} ({told})"
-                )
+                engine.execute(f"ATTACH {lake} AS {CATALOG} ({told})")
+                if TURNS not in table_names(engine, CATALOG):
+                    engine.execute(f"CREATE TABLE {CATALOG}.{TURNS} AS SELECT CAST(0 AS BIGINT) AS turn")
         except duckdb.IOException as error:
             raise _unreachable(error) from None
         return engine
