@@ -187,7 +187,8 @@ class Contract:
                 name: column
                 for name, column in self._pandera.columns.items()
                 if column.checks or (frame[name].has_nulls() and not column.nullable)
-            }
+            },
+            checks=self._pandera.checks,
         )
 
 
