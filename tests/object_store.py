@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,8 @@ from pathlib import Path
 from pwd import getpwuid
 
 from pyarrow import fs
+
+from tests.ports import free_ports
 
 ACCOUNT, USER, SECRET = "mrs", "tester", "a-key-that-nobody-may-see"
 STORAGE = ("account", "container", "object")
@@ -88,7 +89,7 @@ class ObjectStore:
         self._folder = folder
         self._running: list[subprocess.Popen[bytes]] = []
         (folder / "devices" / "disk").mkdir(parents=True)
-        *ports, self._cache, proxy = _free_ports(len(STORAGE) + 2)
+        *ports, self._cache, proxy = free_ports(len(STORAGE) + 2)
         self.endpoint = f"http://127.0.0.1:{proxy}"
         self._ports = (*ports, proxy)
         self.keys = {"AWS_ACCESS_KEY_ID": f"{ACCOUNT}:{USER}", "AWS_SECRET_ACCESS_KEY": SECRET}
@@ -172,17 +173,6 @@ def _run(*command: str) -> None:
     done = subprocess.run(command, check=False, capture_output=True, env=_environment())
     if done.returncode > 1:
         raise RuntimeError(f"{command}: {done.stdout!r} {done.stderr!r}")
-
-
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
 
 
 def main() -> None:

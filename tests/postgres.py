@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -12,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from glob import glob
 from pathlib import Path
+
+from tests.ports import free_ports
 
 USER = "mrs"
 _SETTINGS = {"listen_addresses": "127.0.0.1", "fsync": "off", "max_connections": "200", "unix_socket_directories": ""}
@@ -35,7 +36,7 @@ class Postgres:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._port = _free_port()
+        (self._port,) = free_ports(1)
         self.address = f"host=127.0.0.1 port={self._port} user={USER} dbname=postgres"
         self._run("initdb", "--auth=trust", f"--username={USER}", "--no-sync", "--encoding=UTF8", "--locale=C")
 
@@ -93,9 +94,3 @@ def copy_schema(address: str, schema: str, target: str) -> None:
     told = subprocess.run(dump, check=True, stdout=subprocess.PIPE).stdout
     restore = [str(folder / "psql"), "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction", f"--dbname={address}"]
     subprocess.run(restore, input=told.replace(schema.encode(), target.encode()), check=True, stdout=subprocess.DEVNULL)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from mrs_resources.notifier import DELIVERY_HEADER, MESSAGE_HEADER
+from tests.ports import free_ports
 
 
 @dataclass(frozen=True)
@@ -141,9 +141,8 @@ def mail_server(**how: Any) -> Iterator[Mailbox]:
     """A mail server that listens until the end of the block."""
     from aiosmtpd.controller import Controller
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        mailbox = Mailbox(port=free.getsockname()[1], **how)
+    (port,) = free_ports(1)
+    mailbox = Mailbox(port=port, **how)
     controller = Controller(mailbox, hostname="127.0.0.1", port=mailbox.port)
     controller.start()
     try:
