@@ -11,6 +11,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
@@ -23,6 +24,7 @@ from mrs_assets.contracts.logs.detected import DETECTED
 from mrs_assets.contracts.logs.events import EVENTS
 from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.hydration.folds import FOLDS
+from mrs_resources.batches import Batch
 from mrs_resources.hydrator import Hydrator
 from mrs_resources.log_store import LogStore, Transaction
 
@@ -81,13 +83,11 @@ def write(tx: Transaction, contract: Contract, subjects: str, ticks: str, writte
     for name, dtype in contract.schema.items():
         values.setdefault(name, _COLUMNS.get(name, _BY_TYPE[dtype]).format(version=version, stage=contract.stage))
     columns = ", ".join(f'{values[name]} AS "{name}"' for name in contract.schema)
-    tx.connection.execute(
+    ((rows,),) = tx.connection.execute(
         f"INSERT INTO {contract.name} SELECT {columns} FROM (FROM {ticks}) t(tick), (FROM {subjects}) s(n)"
-    )
-    tx.connection.execute(
-        "INSERT INTO append_batches VALUES ('b', ?, 'run-0001', ?::TIMESTAMPTZ, ?::TIMESTAMPTZ, 1, 0, 0, NULL, '1')",
-        [contract.name, written_at, written_at],
-    )
+    ).fetchall()
+    at = datetime.fromisoformat(written_at)
+    tx.kernel.batches.keep(Batch("b", contract.name, tx.run_id, at, at, rows, 0, 0, None, "1"))
 
 
 def timed(label: str, work: Callable[[], object]) -> float:

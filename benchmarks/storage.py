@@ -1,8 +1,9 @@
-"""What a lake costs beside the file: a one-day tick on each, and a home of many rows that moves there and back.
+"""What a lake costs beside the file: a one-day tick on each, publication, and a home that moves there and back.
 
 PostgreSQL is one of its own, on this machine, without its fsync. Needs the extra `lake` and PostgreSQL.
 
     python -m benchmarks.storage tick [series]
+    python -m benchmarks.storage publish [rows]
     python -m benchmarks.storage move [rows]
 """
 
@@ -22,8 +23,12 @@ from pathlib import Path
 from benchmarks.kernel import offer, rows_of
 from benchmarks.tick import last_of_three_days
 from mrs_assets.contracts.storage import CATALOGUE, ON_FILE, Kind, Storage
+from mrs_assets.hydration.folds import FOLDS
+from mrs_resources.backend import open_backend
+from mrs_resources.hydrator import Hydrator
 from mrs_resources.log_store import LogStore
 from mrs_resources.moving import Mover
+from mrs_resources.publisher import Publisher
 from tests.postgres import running
 
 LAKE = Storage(backend="ducklake")
@@ -45,6 +50,21 @@ def tick(series: int) -> None:
                 json.dumps({"backend": storage.backend, "wall_s": round(wall, 2), "work_s": round(work, 2)}), flush=True
             )
     say(series=series, lake_over_file=round(min(walls["ducklake"]) / min(walls["file"]), 2))
+
+
+def publish(rows: int) -> None:
+    """Publish a lake, and again after a thousandth more."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        backend = open_backend(home, LAKE)
+        for first, last in ((0, rows), (rows, rows + rows // 1000)):
+            with LogStore(home, backend=backend).transaction() as tx:
+                offer(tx, rows_of(first, last))
+                Hydrator(FOLDS).refresh(tx)
+            began = time.perf_counter(), time.process_time()
+            Publisher(home, backend).publish()
+            wall, processor = time.perf_counter() - began[0], time.process_time() - began[1]
+            say(rows=last, added=last - first, published_in_s=round(wall, 2), processor_s=round(processor, 2))
 
 
 def move(rows: int) -> None:
@@ -91,7 +111,8 @@ def main() -> None:
     what, *size = sys.argv[1:] or ["tick"]
     with running() as server:
         os.environ[CATALOGUE] = server.address
-        {"tick": tick, "move": move}[what](int(size[0]) if size else {"tick": 900, "move": 10_000_000}[what])
+        work, usual = {"tick": (tick, 900), "publish": (publish, 10_000_000), "move": (move, 10_000_000)}[what]
+        work(int(size[0]) if size else usual)
 
 
 if __name__ == "__main__":

@@ -37,12 +37,15 @@ class Backend(Protocol):
     def reading(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         """A transaction that sees one state and leaves nothing behind, whatever is done in it."""
 
-    def copy(self, look: Callable[[duckdb.DuckDBPyConnection], T | None], target: Path) -> T | None:
+    def copy(
+        self, look: Callable[[duckdb.DuckDBPyConnection], T | None], target: Path, former: Path | None, /
+    ) -> T | None:
         """Copy every table to a DuckDB file, as they are where `look` sees them.
 
         Args:
             look: looks at the warehouse in a transaction; None: it is not to be copied.
             target: file to make.
+            former: what an earlier call made, and others may have added tables to since: may be begun with.
 
         Returns:
             What `look` found.

@@ -89,7 +89,11 @@ def place_in_batch(contract: Contract) -> str:
     A report has one row per tick. Rows of later ticks are written later, so that (report_id, written_at, version,
     store_id, sku) tells them apart.
     """
-    rest = [c for c in contract.key if c != "report_id"]
-    if "report_id" not in contract.key or not rest:
+    if is_of_one_instant(contract):
         return "0"
-    return f"dense_rank() OVER (ORDER BY {quoted(rest, 'o')}) - 1"
+    return f"dense_rank() OVER (ORDER BY {quoted([c for c in contract.key if c != 'report_id'], 'o')}) - 1"
+
+
+def is_of_one_instant(contract: Contract) -> bool:
+    """Whether all rows of a batch are written at one instant, retractions apart."""
+    return "report_id" not in contract.key or len(contract.key) == 1

@@ -52,8 +52,10 @@ class FileBackend:
         with self.locked(), self.connection() as connection, within(connection, keeps=False):
             yield connection
 
-    def copy(self, look: Callable[[duckdb.DuckDBPyConnection], T | None], target: Path) -> T | None:
-        """See `Backend.copy`."""
+    def copy(
+        self, look: Callable[[duckdb.DuckDBPyConnection], T | None], target: Path, _former: Path | None, /
+    ) -> T | None:
+        """See `Backend.copy`. A file is copied as a whole, whatever was copied before."""
         with self.locked():
             with self.connection() as connection:
                 with within(connection, keeps=False):

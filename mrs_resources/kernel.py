@@ -21,16 +21,13 @@ import polars as pl
 
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.scope import Scope
-from mrs_resources.contract_sql import place_in_batch, quoted, same_key, scope_sql
+from mrs_resources.batches import Batch, Batches
+from mrs_resources.contract_sql import is_of_one_instant, place_in_batch, quoted, same_key, scope_sql
 from mrs_resources.staging import LETTERS, OFFERED, Staging
 
 ERRORS_DDL = (
     "run_id VARCHAR, retailer VARCHAR, business_day DATE, report_id VARCHAR, source VARCHAR, source_row BIGINT, "
     "raw_payload VARCHAR, error_code VARCHAR, error VARCHAR, written_at TIMESTAMPTZ, batch_id VARCHAR"
-)
-BATCHES_DDL = (
-    "batch_id VARCHAR, log_name VARCHAR, run_id VARCHAR, written_from TIMESTAMPTZ, written_to TIMESTAMPTZ, "
-    "appended BIGINT, retracted BIGINT, rejected BIGINT, dagster_run_id VARCHAR, code_version VARCHAR"
 )
 _GONE = f"ANTI JOIN {OFFERED} f ON {{same_key}}"
 _MOVED = f"JOIN {OFFERED} f ON {{same_key}} AND f.business_day <> l.business_day"
@@ -96,6 +93,7 @@ class Kernel:
         connection: open connection, in a transaction, with the warehouse as current catalog.
         known: logs that have their tables.
         made: those of them whose tables were made or widened here.
+        batches: the account of what was appended.
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, now: datetime, known: Collection[Contract] = ()) -> None:
@@ -104,7 +102,7 @@ class Kernel:
         self.known = set(known)
         self.made: set[Contract] = set()
         self._now = now
-        connection.execute(f"CREATE TABLE IF NOT EXISTS append_batches ({BATCHES_DDL})")
+        self.batches = Batches(connection)
 
     def ensure(self, contract: Contract) -> None:
         """Create the log and its dead-letter log, or add the columns that the contract has gained."""
@@ -161,25 +159,25 @@ class Kernel:
         conflicting = self.staging.drop_duplicates(contract)
         if review is not None:
             review()
-        self._find_latest(contract, run_id, scope)
+        known = self._find_latest(contract, run_id, scope)
         begin = self._next_instant()
         batch_id = "b-" + hashlib.sha256(f"{contract.name}|{begin.isoformat()}".encode()).hexdigest()[:16]
         stamp: list[object] = [batch_id, provenance.dagster_run_id, provenance.code_version]
-        retracted = self._retract(contract, run_id, begin, stamp, _MOVED) if _may_move(contract) else 0
-        appended = self._insert_changed(contract, run_id, begin, stamp)
-        middle = self._newest_of(contract, batch_id, begin) + _MICROSECOND
+        moved = self._retract(contract, run_id, begin, stamp, _MOVED) if known and _may_move(contract) else 0
+        appended = self._insert_changed(contract, run_id, begin, stamp, known)
+        end = self._newest_of(contract, batch_id, begin) if moved or appended else begin
         speaks_for_all = scope.complete or (scope.whole and not self._count(f"SELECT count(*) FROM {LETTERS}"))
-        retracted += self._retract(contract, run_id, middle, stamp, _GONE) if speaks_for_all else 0
+        middle = end + _MICROSECOND
+        gone = self._retract(contract, run_id, middle, stamp, _GONE) if known and speaks_for_all else 0
+        end = self._newest_of(contract, batch_id, middle) if gone else end
+        retracted = moved + gone
         rejected = self._insert_dead_letters(contract, run_id, provenance, begin, batch_id)
         if appended or retracted or rejected:
-            end = self._newest_of(contract, batch_id, begin)
-            counts = [appended, retracted, rejected, provenance.dagster_run_id, provenance.code_version]
-            self.connection.execute(
-                "INSERT INTO append_batches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [batch_id, contract.name, run_id, begin, end, *counts],
-            )
-        partitions = self._partitions(contract, batch_id, begin)
-        stores = self._stores(contract, batch_id, begin) if appended or retracted else ()
+            who = provenance.dagster_run_id, provenance.code_version
+            self.batches.keep(Batch(batch_id, contract.name, run_id, begin, end, appended, retracted, rejected, *who))
+        written = appended + retracted > 0
+        partitions = self._partitions(contract, batch_id, begin, written=written)
+        stores = self._stores(contract, batch_id, begin) if written else ()
         self.connection.execute("DROP TABLE latest")
         self.staging.clear()
         return Appended(
@@ -199,29 +197,32 @@ class Kernel:
         return int(row[0]) if row else 0
 
     def _next_instant(self) -> datetime:
-        newest = self.connection.execute("SELECT max(written_to) FROM append_batches").fetchone()
-        if newest is None or newest[0] is None:
-            return self._now
-        return max(self._now, newest[0] + _MICROSECOND)
+        newest = self.batches.newest()
+        return self._now if newest is None else max(self._now, newest + _MICROSECOND)
 
     def _newest_of(self, contract: Contract, batch_id: str, begin: datetime) -> datetime:
+        """When the last of a batch's rows from an instant on, at which there are some, was written."""
+        if is_of_one_instant(contract):
+            return begin
         row = self.connection.execute(
             f"SELECT max(written_at) FROM {contract.name} WHERE written_at >= ? AND batch_id = ?", [begin, batch_id]
         ).fetchone()
         return row[0] if row and row[0] is not None else begin
 
-    def _find_latest(self, contract: Contract, run_id: str, scope: Scope) -> None:
+    def _find_latest(self, contract: Contract, run_id: str, scope: Scope) -> int:
+        """Put the latest version of every key that may change in the table `latest`, and count them."""
         condition, parameters = scope_sql(scope, contract, run_id)
-        known = self._count(
+        only_offered = ""
+        if not scope.complete and self._count(
             f"SELECT count(*) FROM (SELECT 1 FROM {contract.name} WHERE {condition} LIMIT 1)", parameters
-        )
-        near = scope.whole or contract.key
-        only_offered = f" SEMI JOIN {OFFERED} USING ({quoted(list(near))})" if known and not scope.complete else ""
+        ):
+            near = scope.whole or contract.key
+            only_offered = f" SEMI JOIN {OFFERED} USING ({quoted(list(near))})"
         if scope.complete and _may_move(contract):
             offered = f"SELECT {quoted(list(contract.key))} FROM {OFFERED}"
             condition = f"({condition} OR run_id = ? AND ({quoted(list(contract.key))}) IN ({offered}))"
             parameters = [*parameters, run_id]
-        self.connection.execute(
+        return self._count(
             f"CREATE OR REPLACE TEMP TABLE latest AS SELECT {quoted(list(contract.key))}, max(version) AS version, "
             "arg_max(row_hash, version) AS row_hash, arg_max(is_retracted, version) AS is_retracted, "
             "arg_max(business_day, version) AS business_day "
@@ -229,11 +230,11 @@ class Kernel:
             parameters,
         )
 
-    def _insert_changed(self, contract: Contract, run_id: str, begin: datetime, stamp: list[object]) -> int:
+    def _insert_changed(self, contract: Contract, run_id: str, begin: datetime, stamp: list[object], known: int) -> int:
         own = [c for c in contract.schema if c in contract.body and c not in ("retailer", "business_day")]
         state = ("is_degraded", "degraded_reasons", "model_version")
         columns = [c for c in own if c not in state]
-        if self._count("SELECT count(*) FROM latest"):
+        if known:
             moved = "NOT l.is_retracted AND l.business_day <> o.business_day" if _may_move(contract) else "FALSE"
             version = f"coalesce(l.version, 0) + CASE WHEN {moved} THEN 2 ELSE 1 END"
             condition = f"l.version IS NULL OR l.is_retracted OR l.row_hash <> o.row_hash OR {moved}"
@@ -258,6 +259,9 @@ class Kernel:
         return sum(self._count(f"{insert} {inside} {order}", [*values, *days]) for days in parts)
 
     def _retract(self, contract: Contract, run_id: str, begin: datetime, stamp: list[object], which: str) -> int:
+        offered = which.format(same_key=same_key(contract, "l", "f"))
+        if not self._count(f"SELECT count(*) FROM latest l {offered} WHERE NOT l.is_retracted"):
+            return 0
         changed = {
             "version": "o.version + 1",
             "written_at": f"CAST(? AS TIMESTAMPTZ) + to_microseconds({place_in_batch(contract)})",
@@ -269,8 +273,7 @@ class Kernel:
         columns = ", ".join(changed.get(c, f'o."{c}"') for c in contract.schema)
         return self._count(
             f"INSERT INTO {contract.name} ({quoted(list(contract.schema))}) SELECT {columns} FROM {contract.name} o "
-            f"JOIN latest l ON {same_key(contract, 'o', 'l')} AND o.version = l.version "
-            f"{which.format(same_key=same_key(contract, 'o', 'f'))} "
+            f"JOIN latest l ON {same_key(contract, 'o', 'l')} AND o.version = l.version {offered} "
             "WHERE o.run_id = ? AND NOT l.is_retracted "
             f"ORDER BY o.retailer, o.business_day, {quoted(list(contract.key), 'o')}",
             [begin, *stamp, run_id],
@@ -291,16 +294,20 @@ class Kernel:
             [run_id, written_at, batch_id, run_id],
         )
 
-    def _partitions(self, contract: Contract, batch_id: str, begin: datetime) -> tuple[PartitionCount, ...]:
+    def _partitions(
+        self, contract: Contract, batch_id: str, begin: datetime, *, written: bool
+    ) -> tuple[PartitionCount, ...]:
+        counts = f"SELECT retailer, business_day, 0 AS appended, 0 AS retracted, count(*) AS offered FROM {OFFERED} "
+        if written:
+            counts += (
+                "GROUP BY ALL UNION ALL SELECT retailer, business_day, count(*) FILTER (NOT is_retracted), "
+                f"count(*) FILTER (is_retracted), 0 FROM {contract.name} WHERE written_at >= ? AND batch_id = ? "
+            )
         rows = self.connection.execute(
-            "WITH counts AS ("
-            f"SELECT retailer, business_day, 0 AS appended, 0 AS retracted, count(*) AS offered FROM {OFFERED} "
-            "GROUP BY ALL UNION ALL SELECT retailer, business_day, count(*) FILTER (NOT is_retracted), "
-            f"count(*) FILTER (is_retracted), 0 FROM {contract.name} "
-            "WHERE written_at >= ? AND batch_id = ? GROUP BY ALL) "
+            f"WITH counts AS ({counts} GROUP BY ALL) "
             "SELECT retailer, business_day, sum(appended), sum(offered) - sum(appended), sum(retracted) FROM counts "
             "GROUP BY ALL ORDER BY ALL",
-            [begin, batch_id],
+            [begin, batch_id] if written else [],
         ).fetchall()
         return tuple(PartitionCount(r[0], r[1], int(r[2]), int(r[3]), int(r[4])) for r in rows)
 

@@ -22,6 +22,7 @@ from mrs_assets.contracts.errors import SettingsMistake, StorageUnreachable
 from mrs_assets.contracts.storage import CATALOGUE, Storage
 from mrs_resources.engine import CATALOG, started, table_names, text_literal, within
 from mrs_resources.extensions import load_extension
+from mrs_resources.lake_copy import copy_lake
 from mrs_resources.object_store import keep_keys, told_by_store
 from mrs_resources.residence import check_residence, move_residence, residence
 
@@ -35,6 +36,9 @@ except ModuleNotFoundError:  # the extra is not installed
 
 TURNS = "turns"
 """Table with one row, which every write changes."""
+
+METADATA = f"__ducklake_metadata_{CATALOG}"
+"""Name under which DuckLake attaches the catalogue's database itself."""
 
 T = TypeVar("T")
 
@@ -63,6 +67,7 @@ class LakeBackend:
             if not self.exists():
                 move_residence(self._home, "ducklake")
             with self.counted(connection):
+                self._give_statistics(connection)
                 yield connection
 
     @contextmanager
@@ -78,6 +83,22 @@ class LakeBackend:
             connection.execute(f"UPDATE {TURNS} SET turn = turn + 1")
             yield
 
+    def _give_statistics(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Let every table have had a row once.
+
+        DuckLake asks the catalogue for the statistics of a table that never had one over and over, for each column of
+        each statement (github.com/duckdb/ducklake/pull/1313). A row of NULLs has no smallest and no largest value, so
+        that the statistics which it leaves say nothing untrue.
+        """
+        catalogue = f'{METADATA}."{self.schema}"'
+        bare = connection.execute(
+            f"SELECT table_name FROM {catalogue}.ducklake_table WHERE end_snapshot IS NULL "
+            f"AND table_id NOT IN (SELECT table_id FROM {catalogue}.ducklake_table_stats) ORDER BY ALL"
+        )
+        for (name,) in bare.fetchall():
+            connection.execute(f'INSERT INTO "{name}" DEFAULT VALUES')
+            connection.execute(f'DELETE FROM "{name}"')
+
     @contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """See `Backend.reading`."""
@@ -85,22 +106,16 @@ class LakeBackend:
         with self._reported(), self.connection() as connection, within(connection, keeps=False):
             yield connection
 
-    def copy(self, look: Callable[[duckdb.DuckDBPyConnection], T | None], target: Path) -> T | None:
+    def copy(
+        self, look: Callable[[duckdb.DuckDBPyConnection], T | None], target: Path, former: Path | None, /
+    ) -> T | None:
         """See `Backend.copy`."""
         with self.reading() as connection:
             (state,) = connection.execute(f"SELECT id FROM {CATALOG}.current_snapshot()").fetchall()[0]
-            names = sorted(table_names(connection))
             found = look(connection)
         if found is not None:
             with self._reported(), self.connection() as connection:
-                connection.execute(f"ATTACH {text_literal(target)} AS copy")
-                try:
-                    with within(connection, keeps=True):
-                        for name in names:
-                            then = f"{CATALOG}.{name} AT (VERSION => {state})"
-                            connection.execute(f"CREATE TABLE copy.{name} AS FROM {then}")
-                finally:
-                    connection.execute("DETACH copy")
+                copy_lake(connection, state, target, former)
         return found
 
     @contextmanager

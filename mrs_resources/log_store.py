@@ -27,6 +27,15 @@ from mrs_resources.statements import in_utc
 FIRST_RUN = "run-0001"
 SYSTEM_RUN = "system"
 T = TypeVar("T")
+_CHANGED = {"store_id": pl.String(), "business_day": pl.Date(), "written_at": pl.Datetime("us", "UTC")}
+_DEGRADED_DAYS = {
+    "retailer": pl.String(),
+    "business_day": pl.Date(),
+    "reason": pl.String(),
+    "resolution_reason": pl.String(),
+    "rows": pl.Int64(),
+    "written_at": pl.Datetime("us", "UTC"),
+}
 EVER = Scope(first_day=date(1, 1, 1), last_day=date(9999, 12, 31))
 
 
@@ -101,6 +110,8 @@ class Transaction:
         Returns:
             The contract's stored columns, or those of them that are asked for.
         """
+        if not self._was_written(contract, run_id):
+            return contract.empty(stored=True).select(list(columns or contract.schema))
         condition, parameters = self._rows_condition(contract, scope, as_of, run_id)
         if matching is not None:
             self.connection.register("matching", matching)
@@ -119,6 +130,8 @@ class Transaction:
         run_id: str | None = None,
     ) -> pl.DataFrame:
         """Every appended row, sorted by key and version."""
+        if not self._was_written(contract, run_id):
+            return contract.empty(stored=True)
         condition, parameters = self._rows_condition(contract, scope, as_of, run_id)
         order = quoted([*contract.key, "version"])
         columns = quoted(list(contract.schema))
@@ -126,19 +139,23 @@ class Transaction:
 
     def ever_spoke(self, contract: Contract, scope: Scope) -> bool:
         """Whether a log ever had a row in a scope."""
+        if not self._was_written(contract):
+            return False
         condition, parameters = self._rows_condition(contract, scope, None, None)
         found = f"SELECT 1 FROM {contract.name} WHERE {condition} AND NOT is_retracted LIMIT 1"
         return self.connection.execute(found, parameters).fetchone() is not None
 
     def wrote_since(self, contract: Contract, scope: Scope, instant: datetime | None) -> bool:
         """Whether rows of a scope were written after an instant, retractions included; None: ever."""
+        if not self._was_written(contract, since=instant):
+            return False
         condition, parameters = self._rows_condition(contract, scope, None, None)
         found = f"SELECT 1 FROM {contract.name} WHERE {condition} AND (? IS NULL OR written_at > ?) LIMIT 1"
         return self.connection.execute(found, [*parameters, instant, instant]).fetchone() is not None
 
     def rows_per_store(self, contract: Contract, scope: Scope) -> list[tuple[str, int]]:
         """How many rows a log has per store of a scope; nothing for a log without stores."""
-        if "store_id" not in contract.body:
+        if "store_id" not in contract.body or not self._was_written(contract):
             return []
         condition, parameters = self._rows_condition(contract, scope, None, None)
         return self.connection.execute(
@@ -152,12 +169,15 @@ class Transaction:
             Columns retailer, business_day, reason, resolution_reason (NULL where there is none), rows, written_at (the
             newest of the rows, UTC), sorted.
         """
+        if not self._was_written(contract):
+            return pl.DataFrame(schema=_DEGRADED_DAYS)
         self.ensure(contract)
         return self.query(f"{degraded_days_sql(contract)} ORDER BY ALL", {"run_id": self.run_id})
 
     def days_with_rows(self, contract: Contract, retailer: str) -> list[date]:
         """Business days of a retailer that a log ever had rows of, sorted."""
-        self.ensure(contract)
+        if not self._was_written(contract):
+            return []
         found = self.query(
             f"SELECT DISTINCT business_day FROM {contract.name} WHERE run_id = ? AND retailer = ? ORDER BY ALL",
             [self.run_id, retailer],
@@ -171,7 +191,8 @@ class Transaction:
 
         Looked for from both ends, so that it costs the same however many rows lie between.
         """
-        self.ensure(contract)
+        if not self._was_written(contract):
+            return None
         found = (
             f"(SELECT business_day FROM {contract.name} WHERE run_id = $run AND retailer = $retailer "
             "AND ($until IS NULL OR written_at <= $until) ORDER BY business_day {} LIMIT 1)"
@@ -188,7 +209,8 @@ class Transaction:
         Returns:
             Columns store_id (NULL: a row that is not of one store), business_day, written_at (newest; UTC).
         """
-        self.ensure(contract)
+        if not self._was_written(contract, since=since):
+            return pl.DataFrame(schema=_CHANGED)
         store = "nullif(store_id, '*')" if "store_id" in contract.body else "CAST(NULL AS VARCHAR)"
         return self.query(
             f"SELECT {store} AS store_id, business_day, max(written_at) AS written_at FROM {contract.name} "
@@ -199,7 +221,8 @@ class Transaction:
 
     def stores_of(self, contract: Contract, retailer: str) -> int:
         """How many stores of a retailer a log ever had rows of."""
-        self.ensure(contract)
+        if not self._was_written(contract):
+            return 0
         found = self.query(
             f"SELECT count(DISTINCT store_id) AS n FROM {contract.name} WHERE run_id = ? AND retailer = ?",
             [self.run_id, retailer],
@@ -229,12 +252,7 @@ class Transaction:
 
     def newest_write(self, *contracts: Contract) -> datetime | None:
         """When any of the logs was last written in the current namespace; every log when none is named."""
-        row = self.connection.execute(
-            "SELECT max(written_to) FROM append_batches WHERE run_id = $run_id "
-            "AND (len($names) = 0 OR list_contains($names, log_name))",
-            {"run_id": self.run_id, "names": [contract.name for contract in contracts]},
-        ).fetchone()
-        return row[0] if row else None
+        return self.kernel.batches.newest(self.run_id, {contract.name for contract in contracts})
 
     def written_by(self, dagster_run_id: str) -> dict[str, int]:
         """Rows that a Dagster run wrote, retractions and dead letters included, per log."""
@@ -262,10 +280,16 @@ class Transaction:
         self.run_id = run_id
 
     def _active_run(self) -> str:
-        self.ensure(DEMO_RUN_CONFIG)
+        if not self._was_written(DEMO_RUN_CONFIG, SYSTEM_RUN):
+            return FIRST_RUN
         newest = f"SELECT arg_max(active_run_id, version) FROM {DEMO_RUN_CONFIG.name} WHERE run_id = ?"
-        row = self.connection.execute(newest, [SYSTEM_RUN]).fetchone()
-        return str(row[0]) if row and row[0] is not None else FIRST_RUN
+        ((active,),) = self.connection.execute(newest, [SYSTEM_RUN]).fetchall()
+        return FIRST_RUN if active is None else str(active)
+
+    def _was_written(self, contract: Contract, run_id: str | None = None, since: datetime | None = None) -> bool:
+        """Whether anything was appended to a log, dead letters included; after an instant, where one is said."""
+        newest = self.kernel.batches.newest(run_id or self.run_id, {contract.name})
+        return newest is not None and (since is None or newest > since)
 
     def _rows_condition(
         self, contract: Contract, scope: Scope, as_of: datetime | None, run_id: str | None

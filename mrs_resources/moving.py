@@ -17,11 +17,11 @@ from pathlib import Path
 import duckdb
 
 from mrs_assets.contracts.errors import MrsError, UserMistake
-from mrs_assets.contracts.logs.catalogue import LOGS
 from mrs_assets.contracts.storage import Kind, Storage
 from mrs_resources.engine import CATALOG, table_names, text_literal, within
 from mrs_resources.file_backend import STORAGE_VERSION, FileBackend
 from mrs_resources.lake_backend import TURNS, LakeBackend
+from mrs_resources.lake_copy import GROWING
 from mrs_resources.residence import FOLDER, move_residence, residence
 
 ROWS_AT_ONCE = 1_000_000
@@ -30,7 +30,6 @@ LEDGER = "migration"
 
 CERTIFICATES = "migrations"
 _FILE = "other"
-_GROWING = {"append_batches", *(name for log in LOGS for name in (log.name, f"{log.name}_errors"))}
 
 Tell = Callable[[str], None]
 Counted = Callable[[], AbstractContextManager[None]]
@@ -143,7 +142,7 @@ class Mover:
         self, connection: duckdb.DuckDBPyConnection, source: str, target: str, counted: Counted, restart: bool
     ) -> tuple[ComparedTable, ...]:
         names = sorted(table_names(connection, source) - {TURNS, LEDGER})
-        growing = [name for name in names if name in _GROWING]
+        growing = [name for name in names if name in GROWING]
         self._begin(connection, target, counted, restart)
         with counted():
             for name in growing:

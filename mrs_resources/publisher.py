@@ -141,7 +141,10 @@ class Publisher:
             state = _state(connection)
             return None if state and before and before.fingerprint == state.fingerprint else state
 
-        return self._backend.copy(unpublished, target)
+        return self._backend.copy(unpublished, target, self._database_of(before))
+
+    def _database_of(self, before: Published | None) -> Path | None:
+        return self._home / before.directory / DATABASE if before is not None else None
 
     def _complete(
         self, building: Path, before: Published | None, state: Published, companions: Sequence[Companion]
@@ -161,8 +164,8 @@ class Publisher:
                 if view.name in tables:
                     _export(connection, f'FROM {view.name} ORDER BY "{view.key}"', building / f"{view.name}.parquet")
             written = self._write_series(connection, building, before, state) if SERIES_FOLDER in tables else 0
-            former = self._home / before.directory / DATABASE if before is not None else None
-            draft = SnapshotDraft(connection, building, state.run_id, datetime.fromisoformat(state.known_at), former)
+            known_at = datetime.fromisoformat(state.known_at)
+            draft = SnapshotDraft(connection, building, state.run_id, known_at, self._database_of(before))
             left_out = dict(filter(None, (draft.add(companion) for companion in companions)))
         _to_disk(building / DATABASE)
         return written, left_out

@@ -16,7 +16,7 @@ from mrs_assets.contracts.columns import SQL_TYPES
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.errors import ContractBroken
 from mrs_assets.contracts.scope import Scope
-from mrs_resources.contract_sql import place_in_batch, quoted, row_hash_sql, scope_sql
+from mrs_resources.contract_sql import is_of_one_instant, quoted, row_hash_sql, scope_sql
 
 DEAD_LETTER = pl.Schema(
     {
@@ -137,7 +137,7 @@ class Staging:
 
         None: few rows, or rows whose place in the batch counts all of them; write them at once.
         """
-        if place_in_batch(contract) != "0" or self._count(f"SELECT count(*) FROM {STAGED}") <= ROWS_SORTED_AT_ONCE:
+        if not is_of_one_instant(contract) or self._count(f"SELECT count(*) FROM {STAGED}") <= ROWS_SORTED_AT_ONCE:
             return None
         steps_back = (
             f"SELECT count(*) FROM (SELECT business_day < lag(business_day) OVER () AS back FROM {STAGED}) WHERE back"
