@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,6 +20,7 @@ from mrs_resources.clock import Clock, utc_now
 from mrs_resources.contract_sql import degraded_days_sql, live_rows_sql, quoted, scope_sql
 from mrs_resources.engine import table_names
 from mrs_resources.kernel import Appended, Kernel, Provenance
+from mrs_resources.offer import Offer
 from mrs_resources.staging import DEAD_LETTER
 from mrs_resources.statements import in_utc
 
@@ -59,7 +59,7 @@ class Transaction:
     def append(
         self,
         contract: Contract,
-        frame: pl.DataFrame,
+        frame: pl.DataFrame | Offer,
         scope: Scope,
         provenance: Provenance,
         *,
@@ -70,18 +70,18 @@ class Transaction:
 
         Args:
             contract: the log.
-            frame: rows in the shape of `contract.body`; absent payload columns become typed NULLs.
+            frame: rows in the shape of `contract.body`, absent payload columns become typed NULLs; or an offer, which
+                is a frame that was looked at before others had to wait.
             scope: what the frame answers for.
             provenance: who writes.
             dead_letters: rows that the caller could not admit, in the shape of `kernel.DEAD_LETTER`.
             run_id: namespace, where it is not the transaction's own.
         """
         self.wrote = True
-        good, bad = contract.admit(contract.conform(frame))
-        refused = _as_dead_letters(contract, bad, provenance.source)
-        letters = refused if dead_letters is None else pl.concat([dead_letters.cast(DEAD_LETTER), refused])
-        self.connection.register("frame", good)
-        self.kernel.staging.offer(contract, "SELECT *, NULL::BIGINT AS ordinal FROM frame")
+        offer = frame if isinstance(frame, Offer) else Offer.of(contract, frame, provenance.source)
+        letters = offer.refused if dead_letters is None else pl.concat([dead_letters.cast(DEAD_LETTER), offer.refused])
+        self.connection.register("frame", offer.rows)
+        self.kernel.staging.offer(contract, "SELECT *, NULL::BIGINT AS ordinal FROM frame", hashed=True)
         self.connection.unregister("frame")
         return self.kernel.append(contract, run_id or self.run_id, scope, provenance, letters)
 
@@ -348,21 +348,3 @@ class LogStore:
     def _remember(self, kernel: Kernel, *, kept: bool) -> None:
         """Logs that have their tables, those left out that were made and not kept."""
         self._known |= kernel.known if kept else kernel.known - kernel.made
-
-
-def _as_dead_letters(contract: Contract, bad: pl.DataFrame, source: str) -> pl.DataFrame:
-    """Rows that broke the contract, with their payload as JSON."""
-    payload = pl.struct(list(contract.body)).map_elements(
-        lambda row: json.dumps(row, default=str, ensure_ascii=False), return_dtype=pl.String
-    )
-    report = pl.col("report_id") if "report_id" in contract.body else pl.lit(None, dtype=pl.String)
-    return bad.select(
-        "retailer",
-        "business_day",
-        report.alias("report_id"),
-        pl.lit(source).alias("source"),
-        pl.lit(None, dtype=pl.Int64).alias("source_row"),
-        payload.alias("raw_payload"),
-        pl.col("verdict_code").alias("error_code"),
-        pl.col("verdict").alias("error"),
-    ).cast(DEAD_LETTER)

@@ -55,6 +55,8 @@ class Staging:
         source_sql: str,
         parameters: list[object] | None = None,
         constants: Mapping[str, str] | None = None,
+        *,
+        hashed: bool = False,
     ) -> None:
         """Stage rows for `append` from a query that has the contract's body columns and an `ordinal`.
 
@@ -66,14 +68,16 @@ class Staging:
             parameters: of the query.
             constants: column → SQL literal that every row has; the query leaves these columns out, and they take no
                 room while staged.
+            hashed: whether the query has the `row_hash` already.
         """
         same = dict(constants or {})
         fixed = "".join(f', {literal} AS "{name}"' for name, literal in same.items())
         staged = quoted([c for c in contract.body if c not in same])
         body = ", ".join(f'{same[c]} AS "{c}"' if c in same else f'"{c}"' for c in contract.body)
+        row_hash = "row_hash" if hashed else row_hash_sql(contract)
         self.connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE {STAGED} AS SELECT {staged}, ordinal, "
-            f"{row_hash_sql(contract)} AS row_hash FROM (SELECT *{fixed} FROM ({source_sql}))",
+            f"CREATE OR REPLACE TEMP TABLE {STAGED} AS SELECT {staged}, ordinal, {row_hash} AS row_hash "
+            f"FROM (SELECT *{fixed} FROM ({source_sql}))",
             parameters or [],
         )
         self.connection.execute(

@@ -20,6 +20,9 @@ LEAST_DAYS = 28
 ROWS_WORTH_A_WORKER = 100_000
 """Input rows below which it costs more to have another worker compute them than to do it here."""
 
+PIECES_PER_WORKER = 4
+"""Pieces by stores that each of several workers gets, where there is enough: one writes while the others compute."""
+
 
 def pieces(tx: Transaction, stage: Stage, scope: Scope, reader: InputReader, workers: int = 1) -> list[Scope]:
     """Pieces of a scope, on all days of each of which the same feeds are there.
@@ -59,7 +62,7 @@ def _groups_of_stores(tx: Transaction, stage: Stage, scope: Scope, workers: int)
     """Groups of stores small enough to compute at once, of about the same size; None: all that the scope has."""
     sizes = _rows_per_store(tx, stage, scope)
     total = sum(size for _, size in sizes)
-    shares = _shares(total, workers)
+    shares = _shares(total, workers * PIECES_PER_WORKER if workers > 1 else 1)
     groups: list[tuple[str, ...]] = []
     rows = before = filling = 0
     for store, size in sizes:
@@ -74,9 +77,9 @@ def _groups_of_stores(tx: Transaction, stage: Stage, scope: Scope, workers: int)
     return [scope.stores] if len(groups) == 1 else list(groups)
 
 
-def _shares(rows: int, workers: int) -> int:
-    """How many workers it is worth to give rows to."""
-    return max(1, min(workers, rows // ROWS_WORTH_A_WORKER))
+def _shares(rows: int, most: int) -> int:
+    """How many shares of some rows it is worth to give to workers."""
+    return max(1, min(most, rows // ROWS_WORTH_A_WORKER))
 
 
 def _rows_per_store(tx: Transaction, stage: Stage, scope: Scope) -> Sequence[tuple[str, int]]:

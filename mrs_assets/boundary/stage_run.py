@@ -19,6 +19,7 @@ from mrs_assets.boundary.dry_run import few_series, needs_by_series
 from mrs_assets.boundary.outcome import StageRun
 from mrs_assets.boundary.pieces import independent, pieces
 from mrs_assets.boundary.reading import InputReader, WantFailed, input_scope
+from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.errors import MrsError
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
@@ -28,6 +29,7 @@ from mrs_resources.breaker import Breaker, approach, breaker, note_failure, note
 from mrs_resources.kernel import Appended, Provenance
 from mrs_resources.log_store import EVER, LogStore, Transaction
 from mrs_resources.model_store import ModelStore
+from mrs_resources.offer import Offer
 from mrs_resources.retrying import with_retries
 
 OPTIMISTIC_TRIES = 3
@@ -160,9 +162,7 @@ class StageRunner:
         for part in self._pieces(stage, scope, reader) if scope else ():
             inputs, _, known = self._read(stage, part, reader)
             computed = self._compute(stage, _with_laid_over(stage, inputs, laid_over or {}), known)
-            reasons = {stage.wants[name].reason for name in computed.inputs.missing}
-            reasons |= {stage.down} if computed.down else set()
-            frames.append(degrade(log, computed.answers.frames[log.name], sorted(reasons)))
+            frames.append(_degraded(stage, computed, log))
             whole = whole and not computed.down
         return pl.concat(frames), whole
 
@@ -213,16 +213,18 @@ class StageRunner:
         for _ in range(OPTIMISTIC_TRIES):
             inputs, seen, known = self._read(stage, scope, reader)
             computed = self._compute(stage, inputs, known)
+            offers = _offers(stage, computed, reader.provenance)
             with self._store.transaction() as tx:
                 if tx.newest_write(*logs) == seen or not _rewritten(tx, stage, scope, seen):
-                    appended = self._finish(tx, stage, scope, computed, known, reader.provenance)
+                    appended = self._finish(tx, stage, scope, computed, offers, known, reader.provenance)
                     self._note(tx, stage, scope, replay, seen, appended)
                     return appended, computed
         with self._store.transaction() as tx:
             known = breaker(tx, stage_breaker(stage.name), self._settings.breakers)
             seen = tx.newest_write(*logs)
             computed = self._compute(stage, self._inputs(tx, stage, scope, reader), known)
-            appended = self._finish(tx, stage, scope, computed, known, reader.provenance)
+            offers = _offers(stage, computed, reader.provenance)
+            appended = self._finish(tx, stage, scope, computed, offers, known, reader.provenance)
             self._note(tx, stage, scope, replay, seen, appended)
             return appended, computed
 
@@ -267,22 +269,23 @@ class StageRunner:
         return self._computer.compute(stage, inputs)
 
     def _finish(
-        self, tx: Transaction, stage: Stage, scope: Scope, computed: Computed, known: Breaker, provenance: Provenance
+        self,
+        tx: Transaction,
+        stage: Stage,
+        scope: Scope,
+        computed: Computed,
+        offers: Mapping[str, Offer],
+        known: Breaker,
+        provenance: Provenance,
     ) -> dict[str, Appended]:
         if computed.error is None:
             note_success(tx, known, provenance)
         elif not isinstance(computed.error, LeftAlone):
             note_failure(tx, known.name, computed.error, provenance)
-        reasons = {stage.wants[name].reason for name in computed.inputs.missing}
-        reasons |= {stage.down} if computed.down else set()
-        frames = computed.answers.frames
         if self._dry_run:  # the few rows are not the whole truth, not even for as long as the transaction lasts
             scope = replace(scope, complete=False)
         return {
-            contract.name: tx.append(
-                contract, degrade(contract, frames[contract.name], sorted(reasons)), scope, provenance
-            )
-            for contract in stage.writes
+            contract.name: tx.append(contract, offers[contract.name], scope, provenance) for contract in stage.writes
         }
 
     def _how_little(self, stage: Stage, part: Scope, computed: Computed) -> str:
@@ -293,6 +296,17 @@ class StageRunner:
         with self._store.looking() as tx:
             stored = max(sum(rows for _, rows in tx.rows_per_store(i.contract, where)) for i, where in everywhere)
         return f"{read:,} of {stored:,} rows; nothing was kept"
+
+
+def _degraded(stage: Stage, computed: Computed, log: Contract) -> pl.DataFrame:
+    """What a stage computed for a log, with what was missing."""
+    reasons = {stage.wants[name].reason for name in computed.inputs.missing}
+    reasons |= {stage.down} if computed.down else set()
+    return degrade(log, computed.answers.frames[log.name], sorted(reasons))
+
+
+def _offers(stage: Stage, computed: Computed, provenance: Provenance) -> dict[str, Offer]:
+    return {log.name: Offer.of(log, _degraded(stage, computed, log), provenance.source) for log in stage.writes}
 
 
 def _with_laid_over(stage: Stage, inputs: Inputs, laid_over: Frames) -> Inputs:

@@ -38,10 +38,9 @@ def same(found: dict[str, pl.DataFrame], expected: dict[str, pl.DataFrame]) -> N
         assert_frame_equal(found[name], rows, check_column_order=False)
 
 
-def change(former: Path, *statements: str) -> None:
+def change(former: Path, statement: str) -> None:
     with duckdb.connect(str(former)) as connection:
-        for statement in statements:
-            connection.execute(statement)
+        connection.execute(statement)
 
 
 def retract_and_reject(warehouse: Warehouse) -> None:
@@ -77,22 +76,21 @@ def test_a_copy_brought_up_to_date_is_a_fresh_one(
     same(copied(warehouse, tmp_path / "again.duckdb", brought), expected)
 
 
-def test_what_others_made_in_the_former_copy_is_not_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    warehouse = warehouse_in(tmp_path, lake("others"))
+@pytest.mark.parametrize(
+    "made",
+    [
+        pytest.param("CREATE TABLE told (n INT); CREATE VIEW seen AS FROM told", id="by-others"),
+        pytest.param(f"ALTER TABLE {UNIFIED_SALES.name} DROP COLUMN units", id="before-a-log-gained-a-column"),
+    ],
+)
+def test_a_former_copy_of_another_shape_is_brought_into_that_of_the_lake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, made: str
+) -> None:
+    warehouse = warehouse_in(tmp_path, lake(request.node.callspec.id.replace("-", "_")))
     write_logs(warehouse.store, rows=5, logs=FEW)
     former = tmp_path / "former.duckdb"
     expected = copied(warehouse, former)
-    change(former, "CREATE TABLE told (n INT)", "CREATE VIEW seen AS FROM told")
-    monkeypatch.setattr(lake_copy._Copy, "take_everything", never)
-    same(copied(warehouse, tmp_path / "brought.duckdb", former), expected)
-
-
-def test_a_log_that_gained_a_column_is_copied_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    warehouse = warehouse_in(tmp_path, lake("gained"))
-    write_logs(warehouse.store, rows=5, logs=FEW)
-    former = tmp_path / "former.duckdb"
-    expected = copied(warehouse, former)
-    change(former, f"ALTER TABLE {UNIFIED_SALES.name} DROP COLUMN units")
+    change(former, made)
     monkeypatch.setattr(lake_copy._Copy, "take_everything", never)
     same(copied(warehouse, tmp_path / "brought.duckdb", former), expected)
 
