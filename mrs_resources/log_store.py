@@ -12,6 +12,7 @@ from typing import TypeVar
 import duckdb
 import polars as pl
 
+from mrs_assets.contracts.columns import INSTANT
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.logs.operations import DEMO_RUN_CONFIG
 from mrs_assets.contracts.scope import Scope
@@ -27,14 +28,14 @@ from mrs_resources.statements import in_utc
 FIRST_RUN = "run-0001"
 SYSTEM_RUN = "system"
 T = TypeVar("T")
-_CHANGED = {"store_id": pl.String(), "business_day": pl.Date(), "written_at": pl.Datetime("us", "UTC")}
+_CHANGED = {"store_id": pl.String(), "business_day": pl.Date(), "written_at": INSTANT}
 _DEGRADED_DAYS = {
     "retailer": pl.String(),
     "business_day": pl.Date(),
     "reason": pl.String(),
     "resolution_reason": pl.String(),
     "rows": pl.Int64(),
-    "written_at": pl.Datetime("us", "UTC"),
+    "written_at": INSTANT,
 }
 EVER = Scope(first_day=date(1, 1, 1), last_day=date(9999, 12, 31))
 

@@ -9,6 +9,7 @@ import polars as pl
 
 from mrs_assets.attribution.kinds import DATED
 from mrs_assets.contracts.calendar import public_holidays
+from mrs_assets.contracts.columns import INSTANT
 from mrs_assets.contracts.settings import Retailer
 
 LONGEST_SPAN_DAYS = 366
@@ -18,8 +19,8 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "candidate_id": pl.String,
     "kind": pl.String,
     "cause": pl.String,
-    "starts_at": pl.Datetime("us", "UTC"),
-    "ends_at": pl.Datetime("us", "UTC"),
+    "starts_at": INSTANT,
+    "ends_at": INSTANT,
     "moves": pl.String,
     "stores": pl.List(pl.String),
     "skus": pl.List(pl.String),

@@ -12,7 +12,7 @@ from mrs_assets.attribution.kinds import LONGEST_LAG_DAYS, LONGEST_LEAD_DAYS
 from mrs_assets.attribution.onset import SPAN, sharp_onsets
 from mrs_assets.attribution.placebo import PLACEBO_DAYS, lift
 from mrs_assets.attribution.response import BEFORE_DAYS, OLDEST_DAYS, response
-from mrs_assets.contracts.columns import SERIES
+from mrs_assets.contracts.columns import INSTANT, SERIES
 
 ENDING_DECAY_DAYS = 3.0
 """Distance of the ends of window and candidate at which agreement counts 1/e."""
@@ -33,7 +33,6 @@ easily taken for its beginning."""
 PROMPT_DAYS = 1.0
 """Distance of onset and start at which promptness counts 1/e, whatever the kind."""
 
-INSTANT = pl.Datetime("us", "UTC")
 """Of bounds that are NULL where there is no report to bound."""
 
 ONSETS = ("began_at", "jumped_at")

@@ -9,8 +9,6 @@ import polars as pl
 HORIZON = timedelta(days=60)
 """How long a row is remembered after its tick: an ended report can belong to a living event for so long."""
 
-US = pl.Datetime("us", "UTC")
-
 
 def instants(rows: pl.DataFrame) -> pl.DataFrame:
     """List the distinct ticks of rows, as `moment`, sorted, with their place `at`."""

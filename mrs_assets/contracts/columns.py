@@ -11,6 +11,9 @@ import polars as pl
 Instant = Annotated[pl.Datetime, "us", "UTC"]
 """A moment, UTC, microseconds."""
 
+INSTANT: pl.DataType = pl.Datetime("us", "UTC")
+"""Its type in a frame."""
+
 Amount = Annotated[pl.Decimal, 18, 4]
 """Units or money, exact to four decimals."""
 
@@ -45,7 +48,7 @@ SQL_TYPES: dict[pl.DataType, str] = {
     pl.Int32(): "INTEGER",
     pl.Int64(): "BIGINT",
     pl.Float64(): "DOUBLE",
-    pl.Datetime("us", "UTC"): "TIMESTAMPTZ",
+    INSTANT: "TIMESTAMPTZ",
     pl.Decimal(18, 4): "DECIMAL(18,4)",
     pl.List(pl.String): "VARCHAR[]",
     pl.List(pl.Float64): "DOUBLE[]",

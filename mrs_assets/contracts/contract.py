@@ -10,7 +10,7 @@ import pandera.polars as pa
 import polars as pl
 from pandera.errors import SchemaErrors
 
-from mrs_assets.contracts.columns import SQL_TYPES, Texts, optional, required
+from mrs_assets.contracts.columns import INSTANT, SQL_TYPES, Texts, optional, required
 from mrs_assets.contracts.errors import ContractBroken
 
 FLOAT_DECIMALS = 6
@@ -41,7 +41,7 @@ PROVENANCE = ("batch_id", "dagster_run_id", "code_version", "model_version")
 ENVELOPE: dict[str, tuple[pl.DataType, str]] = {
     "run_id": (pl.String(), "Namespace from `demo_run_config`; advancing it starts every view clean."),
     "version": (pl.Int32(), "1, 2, 3 … per (run_id, key); rises only when content changes."),
-    "written_at": (pl.Datetime("us", "UTC"), "Commit time, strictly rising per log even if the clock steps back."),
+    "written_at": (INSTANT, "Commit time, strictly rising per log even if the clock steps back."),
     "row_hash": (pl.String(), "MD5 of key, values and degraded state; not of provenance or lineage."),
     "is_retracted": (pl.Boolean(), "The key is no longer true as of this version."),
     "batch_id": (pl.String(), "The append that wrote the row."),

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import polars as pl
 
-from mrs_assets.contracts.columns import SQL_TYPES
+from mrs_assets.contracts.columns import INSTANT, SQL_TYPES
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.errors import UnknownName
 from mrs_assets.contracts.logs.attributed import ATTRIBUTED
@@ -24,8 +24,6 @@ from mrs_assets.contracts.logs.rereview import REREVIEW_WORKLIST
 
 VIEW_SOURCES = ("detected", "clustered", "attribution", "rereview", "cohort", "finalised", "ui", "replay")
 """Values of every `source_used_*` column: which log supplied the field group. NULL: nobody did."""
-
-_INSTANT = pl.Datetime("us", "UTC")
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ class View:
         state = [
             ViewField("is_degraded", pl.Boolean(), "A row that this one rests on missed an input."),
             ViewField("degraded_reasons", pl.List(pl.String()), "Sorted short codes of what was missing."),
-            ViewField("known_at", _INSTANT, "`written_at` of the newest row that this one rests on. UTC."),
+            ViewField("known_at", INSTANT, "`written_at` of the newest row that this one rests on. UTC."),
         ]
         return {field.name: field for field in [*own, *sources, *state]}
 

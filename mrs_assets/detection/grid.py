@@ -9,7 +9,7 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 
-from mrs_assets.contracts.columns import SERIES
+from mrs_assets.contracts.columns import INSTANT, SERIES
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Retailer
 from mrs_assets.detection.axis import Axis, Floats, Ints, build_axis
@@ -66,7 +66,7 @@ def build_grid(series: pl.DataFrame, retailer: Retailer, scope: Scope, days_befo
 
 def as_instants(microseconds: Ints) -> pl.Series:
     """Instants, UTC, from microseconds since 1970."""
-    return pl.Series(microseconds).cast(pl.Datetime("us", "UTC"))
+    return pl.Series(microseconds).cast(INSTANT)
 
 
 def as_days(numbers: Ints) -> pl.Series:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from mrs_assets.contracts.columns import INSTANT
 from mrs_assets.contracts.logs.ended import CORRECTED
 from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.contracts.settings import Settings
@@ -15,12 +16,11 @@ from mrs_assets.finalisation.editable import EVENT_FIELDS, REPORT_FIELDS
 from mrs_assets.finalisation.rebase import NEEDS_REVIEW, READ, Belief, Row, as_json, conflicts, review_state
 from mrs_assets.finalisation.verdict import Action, Verdict, combined, fold
 
-_INSTANT = pl.Datetime("us", "UTC")
 _SAID = pl.Schema(
     {
         "report_id": pl.String(),
-        "ui_window_start": _INSTANT,
-        "ui_window_end": _INSTANT,
+        "ui_window_start": INSTANT,
+        "ui_window_end": INSTANT,
         "ui_report_group_id": pl.String(),
         "ui_cluster_name": pl.String(),
         "ui_cause": pl.String(),
@@ -28,7 +28,7 @@ _SAID = pl.Schema(
         "approved_cause": pl.String(),
         "final_decision": pl.String(),
         "annotation_id": pl.String(),
-        "finalized_at": _INSTANT,
+        "finalized_at": INSTANT,
         "is_reopened": pl.Boolean(),
         "review_state": pl.String(),
         "review_sides": pl.String(),

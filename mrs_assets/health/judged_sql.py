@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from mrs_assets.contracts.columns import INSTANT
 from mrs_assets.contracts.logs.alerts import ALERTS, DELIVERIES, SILENCES
 from mrs_assets.contracts.logs.replays import REPLAY_PLANS
 from mrs_assets.contracts.logs.slo import SLO_RESULTS
-from mrs_assets.health.view import COUNT, DAY, INSTANT, NUMBER, TEXT, TEXTS, HealthView, true_rows
+from mrs_assets.health.view import COUNT, DAY, NUMBER, TEXT, TEXTS, HealthView, true_rows
 
 
 def _objectives(tables: Collection[str]) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from mrs_assets.contracts.columns import INSTANT
 from mrs_assets.contracts.logs.catalogue import COMPUTED, LOGS
 from mrs_assets.contracts.logs.slo import SLO
-from mrs_assets.health.view import COUNT, DAY, INSTANT, NUMBER, TEXT, HealthView, true_rows
+from mrs_assets.health.view import COUNT, DAY, NUMBER, TEXT, HealthView, true_rows
 from mrs_resources.contract_sql import degraded_days_sql
 from mrs_resources.dead_letters import OPEN, letters_sql
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from mrs_assets.contracts.columns import INSTANT
 from mrs_assets.contracts.logs.rereview import REREVIEW_WORKLIST
-from mrs_assets.health.view import COUNT, INSTANT, NUMBER, TEXT, HealthView, true_rows
+from mrs_assets.health.view import COUNT, NUMBER, TEXT, HealthView, true_rows
 
 
 def _recall(tables: Collection[str]) -> str:

@@ -15,7 +15,6 @@ from mrs_assets.contracts.settings import Settings
 from mrs_resources.contract_sql import live_rows_sql
 from mrs_resources.log_store import SYSTEM_RUN
 
-INSTANT = pl.Datetime("us", "UTC")
 TEXT, COUNT, NUMBER, DAY, FLAG, TEXTS = (
     pl.String(),
     pl.Int64(),

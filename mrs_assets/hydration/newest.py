@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import polars as pl
-
+from mrs_assets.contracts.columns import INSTANT
 from mrs_assets.contracts.contract import Contract
 
 IN_FORCE = "run_id = $run_id AND ($as_of IS NULL OR written_at <= CAST($as_of AS TIMESTAMPTZ))"
@@ -101,7 +100,7 @@ def _rank(row: LogRow) -> str:
     """
     rank = ""
     for column in (*row.newest_by, "version"):
-        instant = row.contract.schema[column] == pl.Datetime("us", "UTC")
+        instant = row.contract.schema[column] == INSTANT
         number = f'epoch_us("{column}")' if instant else f'"{column}"'
         rank = f"({rank} * 2147483648 + {number})" if rank else f"CAST({number} AS HUGEINT)"
     return rank

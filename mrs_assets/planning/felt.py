@@ -17,6 +17,7 @@ from itertools import pairwise
 import polars as pl
 
 from mrs_assets import __version__
+from mrs_assets.contracts.columns import INSTANT
 from mrs_assets.contracts.logs.replays import REPLAY_PARTS
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.stage import NO_OTHERS, Input, Stage
@@ -28,7 +29,7 @@ MOST_PARTS = 24
 """Rectangles that one stage is cut into; beyond, stores and then days are put together, at the price of computing
 more than needed."""
 
-_PENDING = {"store_id": pl.String(), "day": pl.Date(), "written_at": pl.Datetime("us", "UTC")}
+_PENDING = {"store_id": pl.String(), "day": pl.Date(), "written_at": INSTANT}
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from datetime import datetime
 import polars as pl
 
 from mrs_assets.clustering.library import Library
+from mrs_assets.contracts.columns import INSTANT
 from mrs_assets.contracts.feeds.campaigns import CAMPAIGNS
 from mrs_assets.contracts.feeds.contextual_events import CONTEXTUAL_EVENTS
 from mrs_assets.contracts.feeds.promotions import PROMOTIONS
@@ -17,7 +18,6 @@ from mrs_assets.contracts.logs.edits import USER_EDITS
 from mrs_assets.contracts.logs.rereview import REREVIEW_WORKLIST
 from mrs_assets.contracts.settings import Settings
 
-INSTANT = pl.Datetime("us", "UTC")
 TEXTS = pl.List(pl.String)
 
 CONTEXT = {"promotions": PROMOTIONS, "campaigns": CAMPAIGNS, "contextual_events": CONTEXTUAL_EVENTS}

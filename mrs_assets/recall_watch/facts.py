@@ -15,6 +15,7 @@ from mrs_assets.attribution.stage import ATTRIBUTION_STAGE, MODEL_VERSION
 from mrs_assets.clustering.library import Library, build_library
 from mrs_assets.clustering.stage import CLUSTERING_STAGE
 from mrs_assets.clustering.stage import MODEL as LIBRARY
+from mrs_assets.contracts.columns import INSTANT
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.errors import MrsError
 from mrs_assets.contracts.feeds.stores import STORES
@@ -127,7 +128,7 @@ def _context(tx: Transaction, contract: Contract, reports: pl.DataFrame) -> pl.D
     upto = [
         (retailer, known.get((retailer, contract.name), NEVER)) for retailer in sorted(reports["retailer"].unique())
     ]
-    instants = pl.DataFrame(upto, schema={"retailer": pl.String, "answered_at": pl.Datetime("us", "UTC")}, orient="row")
+    instants = pl.DataFrame(upto, schema={"retailer": pl.String, "answered_at": INSTANT}, orient="row")
     late = told.filter(~pl.col("is_retracted"), pl.col("changed_at") > reports["considered_at"].min())
     return late.join(instants, on="retailer", how="left").select(list(SCHEMAS[_feed_of(contract)]))
 

@@ -13,6 +13,7 @@ import polars as pl
 from mrs_assets.attribution.kinds import UNKNOWN
 from mrs_assets.attribution.stage import ATTRIBUTION_STAGE
 from mrs_assets.clustering.stage import CLUSTERING_STAGE
+from mrs_assets.contracts.columns import INSTANT
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.feeds.campaigns import CAMPAIGNS
 from mrs_assets.contracts.feeds.contextual_events import CONTEXTUAL_EVENTS
@@ -188,7 +189,7 @@ def truth_of(reports: pl.DataFrame, play: Play) -> pl.DataFrame:
     """
     ground = play.ground
     keys = pl.DataFrame({"store_id": ground.stores, "sku": ground.skus}).with_row_index("series")
-    numbers = pl.DataFrame({"ts": ground.starts}, schema={"ts": pl.Datetime("us", "UTC")}).with_row_index("number")
+    numbers = pl.DataFrame({"ts": ground.starts}, schema={"ts": INSTANT}).with_row_index("number")
     windows = (
         reports.join(keys, on=["store_id", "sku"])
         .select(

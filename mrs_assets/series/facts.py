@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from mrs_assets.contracts.columns import INSTANT
 from mrs_assets.contracts.settings import Retailer
 from mrs_assets.series.health import with_conflicts, with_sight
 
@@ -11,7 +12,7 @@ PREFERRED_SOURCE = "till"
 AT = ["store_id", "sku", "ts"]
 AMOUNT = pl.Decimal(18, 4)
 VALUES = ["units", "revenue", "unit_price", "on_promotion"]
-DOUBTS = {"store_id": pl.String, "sku": pl.String, "ts": pl.Datetime("us", "UTC"), "flag": pl.String}
+DOUBTS = {"store_id": pl.String, "sku": pl.String, "ts": INSTANT, "flag": pl.String}
 """Schema of doubts: one row per store, SKU, tick and quality flag."""
 
 

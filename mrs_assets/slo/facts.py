@@ -8,10 +8,9 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from mrs_assets.contracts.columns import INSTANT
 from mrs_assets.contracts.logs.slo import SLO, SLO_RESULTS
 from mrs_assets.contracts.settings import Settings
-
-INSTANT = pl.Datetime("us", "UTC")
 
 _PARTITION: dict[str, pl.DataType] = {"retailer": pl.String(), "business_day": pl.Date()}
 _FILE: dict[str, pl.DataType] = {

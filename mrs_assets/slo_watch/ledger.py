@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from mrs_assets.contracts.columns import INSTANT
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.feeds import FEED_LOGS
 from mrs_assets.contracts.logs.attributed import ATTRIBUTED
@@ -37,7 +38,6 @@ FOLLOWING = (*(log for stage in STAGES for log in stage.writes), FINALISED)
 """Logs that follow from sales: a new file is available for all of their partitions at once."""
 
 _ASKED = {"log": pl.String(), **PARTITION}
-_INSTANT = pl.Datetime("us", "UTC")
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ def _measured(tx: Transaction, log: Contract, asked: pl.DataFrame, owed: Answers
     return told.with_columns(rows_unreconciled=pl.col("rows_twice") + pl.col("unanswered")).select(
         "log",
         *PARTITION,
-        pl.col("written_to").cast(_INSTANT),
+        pl.col("written_to").cast(INSTANT),
         pl.col("rows_live", "rows_degraded", "down", "rows_unreconciled").cast(pl.Int64),
         pl.col("reports", "reports_in_time").cast(pl.Int64),
         pl.col("rows_by_status").cast(pl.String),

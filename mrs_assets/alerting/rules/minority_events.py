@@ -8,6 +8,7 @@ import polars as pl
 
 from mrs_assets.alerting.condition import Condition, Look, listing
 from mrs_assets.contracts.alerting import Alerting
+from mrs_assets.contracts.columns import INSTANT
 
 RULE = "minority_events"
 STAYS_ABOVE = 0.8
@@ -25,7 +26,7 @@ EVENTS_NOW = pl.Schema(
         "resolution_reason": _TEXT,
         "final_decision": _TEXT,
         "direction": _TEXT,
-        "window_start": pl.Datetime("us", "UTC"),
+        "window_start": INSTANT,
         "retailers": _TEXTS,
         "stores": _TEXTS,
         "skus": _TEXTS,

@@ -9,11 +9,11 @@ import polars as pl
 
 from mrs_assets.alerting.condition import ALL, Condition, Look
 from mrs_assets.contracts.alerting import Alerting
+from mrs_assets.contracts.columns import INSTANT
 
 RED_RUNS, FAILED_CHECKS, SENSORS = "red_runs", "failed_checks", "sensors"
 DETAIL_SHOWN = 300
 
-INSTANT: pl.DataType = pl.Datetime("us", "UTC")
 
 RUNS = pl.Schema({"work": pl.String, "retailer": pl.String, "run_id": pl.String, "failed": pl.Boolean})
 """The newest finished run of each kind of work, per retailer (`ALL`: of none in particular)."""
