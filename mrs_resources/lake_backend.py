@@ -22,7 +22,7 @@ from mrs_assets.contracts.errors import SettingsMistake, StorageUnreachable
 from mrs_assets.contracts.storage import CATALOGUE, Storage
 from mrs_resources.engine import CATALOG, started, table_names, text_literal, within
 from mrs_resources.extensions import load_extension
-from mrs_resources.lake_copy import copy_lake
+from mrs_resources.lake_copy import LakeState, copy_lake
 from mrs_resources.object_store import keep_keys, told_by_store
 from mrs_resources.residence import check_residence, move_residence, residence
 
@@ -111,7 +111,7 @@ class LakeBackend:
     ) -> T | None:
         """See `Backend.copy`."""
         with self.reading() as connection:
-            (state,) = connection.execute(f"SELECT id FROM {CATALOG}.current_snapshot()").fetchall()[0]
+            state = LakeState.of(connection)
             found = look(connection)
         if found is not None:
             with self._reported(), self.connection() as connection:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,31 @@ GROWING = frozenset({BATCHES, *(name for log in LOGS for name in (log.name, f"{l
 _COPY = "copy"
 
 
-def copy_lake(connection: duckdb.DuckDBPyConnection, state: int, target: Path, former: Path | None) -> None:
+@dataclass(frozen=True)
+class LakeState:
+    """A lake at one instant.
+
+    Attributes:
+        number: of DuckLake's snapshot.
+        tables: those that there are; writers may make others while they are copied.
+    """
+
+    number: int
+    tables: frozenset[str]
+
+    @classmethod
+    def of(cls, connection: duckdb.DuckDBPyConnection) -> LakeState:
+        """What a transaction on the lake sees."""
+        ((number,),) = connection.execute(f"SELECT id FROM {CATALOG}.current_snapshot()").fetchall()
+        return cls(number, table_names(connection))
+
+
+def copy_lake(connection: duckdb.DuckDBPyConnection, state: LakeState, target: Path, former: Path | None) -> None:
     """Make a file that holds a lake's tables.
 
     Args:
         connection: with the lake as current catalog, not in a transaction.
-        state: number of DuckLake's snapshot.
+        state: what to copy.
         target: file to make.
         former: copy of an earlier state, to begin with.
     """
@@ -59,10 +79,10 @@ def _attached(connection: duckdb.DuckDBPyConnection, file: Path) -> Iterator[Non
 class _Copy:
     """The attached file, and the lake whose tables it is to hold."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, state: int) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, state: LakeState) -> None:
         self._connection = connection
         self._state = state
-        self._tables = sorted(table_names(connection))
+        self._tables = sorted(state.tables)
 
     def take_everything(self) -> None:
         for name in self._tables:
@@ -75,12 +95,11 @@ class _Copy:
             return False
         self._drop_what_is_not_the_lakes()
         kept = self._tables_of_one_shape() & GROWING
-        later = f"SELECT DISTINCT log_name FROM {self._then(BATCHES)} WHERE written_to > ?"
-        grown = {BATCHES, *(log for (log,) in self._rows(later, newest))}
+        grown = self._grown_since(newest)
         for name in self._tables:
             if name not in kept:
                 self._take(name)
-            elif name.removesuffix("_errors") in grown:
+            elif name in grown:
                 self._take_newer(name, newest)
         return self._is_complete()
 
@@ -92,6 +111,17 @@ class _Copy:
         (mine,) = self._rows(f"{told} {_COPY}.{BATCHES}")
         (lakes,) = self._rows(f"{told} {self._then(BATCHES)} WHERE written_to <= ?", mine[0])
         return mine[0] if mine == lakes else None
+
+    def _grown_since(self, newest: datetime) -> set[str]:
+        """Tables with later rows."""
+        later = (
+            f"SELECT log_name, sum(appended + retracted), sum(rejected) FROM {self._then(BATCHES)} "
+            "WHERE written_to > ? GROUP BY ALL"
+        )
+        grown = {BATCHES}
+        for log, rows, letters in self._rows(later, newest):
+            grown |= ({log} if rows else set()) | ({f"{log}_errors"} if letters else set())
+        return grown
 
     def _drop_what_is_not_the_lakes(self) -> None:
         """What was made in the copy."""
@@ -129,7 +159,7 @@ class _Copy:
 
     def _then(self, name: str) -> str:
         """SQL: a table of the lake as it was in the state."""
-        return f'{CATALOG}."{name}" AT (VERSION => {self._state})'
+        return f'{CATALOG}."{name}" AT (VERSION => {self._state.number})'
 
     def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         return self._connection.execute(sql, list(values)).fetchall()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -24,9 +25,16 @@ from tests.storage.lakes import FEW, FIRST, LAST, WRITER, lake, warehouse_in, wr
 pytestmark = [*ON_A_LAKE, pytest.mark.usefixtures("postgres")]
 
 
-def copied(warehouse: Warehouse, target: Path, former: Path | None = None) -> dict[str, pl.DataFrame]:
-    """Copy, and read the copy."""
-    assert warehouse.backend.copy(lambda _: True, target, former)
+def copied(
+    warehouse: Warehouse, target: Path, former: Path | None = None, meanwhile: Callable[[], None] = lambda: None
+) -> dict[str, pl.DataFrame]:
+    """Copy, with something done after the state was looked at, and read the copy."""
+
+    def look(_: duckdb.DuckDBPyConnection) -> bool:
+        meanwhile()
+        return True
+
+    assert warehouse.backend.copy(look, target, former)
     with duckdb.connect(str(target), read_only=True) as connection:
         names = connection.execute("SELECT table_name FROM information_schema.tables ORDER BY ALL").fetchall()
         return {name: connection.execute(f"FROM {name} ORDER BY ALL").pl() for (name,) in names}
@@ -113,6 +121,17 @@ def test_what_is_no_copy_of_this_lake_is_not_begun_with(tmp_path: Path, statemen
     change(former, statement)
     write_logs(warehouse.store, rows=6, variant=1, logs=FEW)
     same(copied(warehouse, tmp_path / "brought.duckdb", former), copied(warehouse, tmp_path / "fresh.duckdb"))
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_what_is_written_meanwhile_is_not_in_the_copy(tmp_path: Path, begun: bool) -> None:
+    """Nor are tables that were made meanwhile, which the state that is copied does not have."""
+    warehouse, other = (warehouse_in(tmp_path, lake(f"meanwhile_{begun}".lower())) for _ in range(2))
+    write_logs(warehouse.store, rows=5, logs=FEW)
+    former = tmp_path / "former.duckdb"
+    expected = copied(warehouse, former)
+    target = tmp_path / "copied.duckdb"
+    same(copied(warehouse, target, former if begun else None, lambda: write_logs(other.store, rows=6)), expected)
 
 
 def test_tables_that_never_had_a_row_have_statistics_that_are_true(tmp_path: Path) -> None:
