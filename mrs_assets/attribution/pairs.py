@@ -33,8 +33,6 @@ easily taken for its beginning."""
 PROMPT_DAYS = 1.0
 """Distance of onset and start at which promptness counts 1/e, whatever the kind."""
 
-"""Of bounds that are NULL where there is no report to bound."""
-
 ONSETS = ("began_at", "jumped_at")
 SALES = ["attributed_sales_total", "baseline_sales_total"]
 WINDOW = [*SERIES, "began_at"]

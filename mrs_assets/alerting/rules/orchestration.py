@@ -14,7 +14,6 @@ from mrs_assets.contracts.columns import INSTANT
 RED_RUNS, FAILED_CHECKS, SENSORS = "red_runs", "failed_checks", "sensors"
 DETAIL_SHOWN = 300
 
-
 RUNS = pl.Schema({"work": pl.String, "retailer": pl.String, "run_id": pl.String, "failed": pl.Boolean})
 """The newest finished run of each kind of work, per retailer (`ALL`: of none in particular)."""
 
