@@ -6,7 +6,6 @@ of it, which spares most of the questions of a tick: few of many logs have anyth
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -50,12 +49,10 @@ class Batches:
         self._connection.execute(f"INSERT INTO {TABLE} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
         self._newest[batch.run_id, batch.log] = batch.written_to
 
-    def newest(self, run_id: str | None = None, logs: Collection[str] = ()) -> datetime | None:
-        """When a log was last written; None: never.
-
-        Args:
-            run_id: namespace; None: any.
-            logs: names of those that are asked about; none: all.
-        """
-        found = [at for (run, log), at in self._newest.items() if run_id in (None, run) and (not logs or log in logs)]
-        return max(found, default=None)
+    def newest(self, *run_ids: str) -> dict[str, datetime]:
+        """When each log was last written, in some namespaces; in any, where none is named. Logs never written lack."""
+        found: dict[str, datetime] = {}
+        for (run, log), at in self._newest.items():
+            if not run_ids or run in run_ids:
+                found[log] = max(at, found.get(log, at))
+        return found

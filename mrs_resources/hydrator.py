@@ -159,11 +159,9 @@ class Hydrator:
     def _find_touched(self, tx: Transaction, fold: Fold, since: datetime) -> int:
         key, table = fold.view.key, f"touched_{fold.view.name}"
         parameters: dict[str, object] = {"run_id": tx.run_id, "since": since}
-        written = tx.connection.execute(
-            "SELECT DISTINCT log_name FROM append_batches WHERE run_id = $run_id AND written_to > $since", parameters
-        ).fetchall()
+        newest = tx.kernel.batches.newest(tx.run_id)
         tx.connection.execute(f'CREATE OR REPLACE TEMP TABLE {table} ("{key}" VARCHAR)')
-        queries = [(fold.touched[log], parameters) for (log,) in sorted(written) if log in fold.touched]
+        queries = [(fold.touched[log], parameters) for log in sorted(fold.touched) if newest.get(log, since) > since]
         if fold.touched_by_views:
             queries.append((fold.touched_by_views, {"run_id": tx.run_id}))
         for query, values in queries:

@@ -253,7 +253,9 @@ class Transaction:
 
     def newest_write(self, *contracts: Contract) -> datetime | None:
         """When any of the logs was last written in the current namespace; every log when none is named."""
-        return self.kernel.batches.newest(self.run_id, {contract.name for contract in contracts})
+        newest = self.kernel.batches.newest(self.run_id)
+        names = {contract.name for contract in contracts} or newest.keys()
+        return max((at for log, at in newest.items() if log in names), default=None)
 
     def written_by(self, dagster_run_id: str) -> dict[str, int]:
         """Rows that a Dagster run wrote, retractions and dead letters included, per log."""
@@ -289,7 +291,7 @@ class Transaction:
 
     def _was_written(self, contract: Contract, run_id: str | None = None, since: datetime | None = None) -> bool:
         """Whether anything was appended to a log, dead letters included; after an instant, where one is said."""
-        newest = self.kernel.batches.newest(run_id or self.run_id, {contract.name})
+        newest = self.kernel.batches.newest(run_id or self.run_id).get(contract.name)
         return newest is not None and (since is None or newest > since)
 
     def _rows_condition(

@@ -50,7 +50,6 @@ class Offer:
 
 def _hashed(contract: Contract, rows: pl.DataFrame) -> pl.DataFrame:
     with _engine().cursor() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
         connection.register("frame", rows)
         return in_utc(connection.execute(f"SELECT *, {row_hash_sql(contract)} AS row_hash FROM frame").pl())
 
@@ -58,7 +57,9 @@ def _hashed(contract: Contract, rows: pl.DataFrame) -> pl.DataFrame:
 @cache
 def _engine() -> duckdb.DuckDBPyConnection:
     """A DuckDB that holds nothing: to start one costs more than to hash a thousand rows."""
-    return duckdb.connect(config={"memory_limit": MEMORY_LIMIT})
+    engine = duckdb.connect(config={"memory_limit": MEMORY_LIMIT})
+    engine.execute("SET GLOBAL TimeZone = 'UTC'")
+    return engine
 
 
 def _as_dead_letters(contract: Contract, bad: pl.DataFrame, source: str) -> pl.DataFrame:

@@ -24,7 +24,6 @@ _ASKED = "asked_partitions"
 _INSIDE = (
     f"SEMI JOIN {_ASKED} USING (retailer, business_day) WHERE run_id = $run AND business_day BETWEEN $first AND $last"
 )
-_WRITTEN = "run_id IN ($run, $system) AND list_contains($names, log_name)"
 _DAY_OF_LETTER = "coalesce(business_day, CAST(written_at AS DATE))"
 
 
@@ -45,18 +44,21 @@ class Answers:
 
 def newest_write_of(tx: Transaction, logs: Sequence[Contract]) -> datetime | None:
     """When any of the logs was written last, or a dead letter resolved; None: never."""
-    return tx.query(f"SELECT max(written_to) AS at FROM append_batches WHERE {_WRITTEN}", _asked_of(tx, logs))["at"][0]
+    return max(_newest_of(tx, logs).values(), default=None)
 
 
-def written_since(tx: Transaction, logs: Sequence[Contract], since: datetime) -> list[str]:
+def written_since(tx: Transaction, logs: Sequence[Contract], since: datetime) -> set[str]:
     """Names of the logs that were written after an instant, or of which a dead letter was resolved."""
-    tx.ensure(DEAD_LETTERS_RESOLVED)
-    rows = tx.query(
-        f"SELECT log_name FROM append_batches WHERE {_WRITTEN} AND written_to > $since "
-        f"UNION SELECT log FROM {DEAD_LETTERS_RESOLVED.name} WHERE run_id IN ($run, $system) AND written_at > $since",
-        _asked_of(tx, logs) | {"since": since},
-    )
-    return rows["log_name"].to_list()
+    written = {log for log, at in _newest_of(tx, logs).items() if at > since}
+    if DEAD_LETTERS_RESOLVED.name in written:
+        resolved = f"SELECT log FROM {DEAD_LETTERS_RESOLVED.name} WHERE run_id IN (?, ?) AND written_at > ?"
+        written |= {*tx.query(resolved, [tx.run_id, SYSTEM_RUN, since])["log"]}
+    return written
+
+
+def _newest_of(tx: Transaction, logs: Sequence[Contract]) -> dict[str, datetime]:
+    names = {log.name for log in (*logs, DEAD_LETTERS_RESOLVED)}
+    return {log: at for log, at in tx.kernel.batches.newest(tx.run_id, SYSTEM_RUN).items() if log in names}
 
 
 def changed_partitions(tx: Transaction, logs: Sequence[Contract], since: datetime) -> pl.DataFrame:
@@ -77,7 +79,9 @@ def changed_partitions(tx: Transaction, logs: Sequence[Contract], since: datetim
         f"SELECT log, retailer, business_day FROM {DEAD_LETTERS_RESOLVED.name} "
         "WHERE run_id IN ($run, $system) AND written_at > $since AND list_contains($names, log)"
     )
-    return tx.query(" UNION ".join(parts), _asked_of(tx, logs) | {"since": since})
+    names = [log.name for log in logs]
+    asked: dict[str, object] = {"run": tx.run_id, "system": SYSTEM_RUN, "names": names, "since": since}
+    return tx.query(" UNION ".join(parts), asked)
 
 
 def open_letters(tx: Transaction, logs: Sequence[Contract]) -> pl.DataFrame:
@@ -189,8 +193,3 @@ def _live_keys(log: Contract) -> str:
         "arg_max(list_contains(degraded_reasons, $down), version) AS is_down "
         f"FROM {log.name} {_INSIDE} GROUP BY {quoted(log.key)} HAVING NOT arg_max(is_retracted, version)"
     )
-
-
-def _asked_of(tx: Transaction, logs: Sequence[Contract]) -> dict[str, object]:
-    names = [log.name for log in (*logs, DEAD_LETTERS_RESOLVED)]
-    return {"run": tx.run_id, "system": SYSTEM_RUN, "names": names}

@@ -211,20 +211,18 @@ class Publisher:
 
 def _state(connection: duckdb.DuckDBPyConnection) -> Published | None:
     """What would be published now; None where no view was ever hydrated."""
-    run_id = Transaction(connection, datetime.now(UTC)).run_id
+    tx = Transaction(connection, datetime.now(UTC))
     if STATE_TABLE not in table_names(connection):
         return None
-    newest = connection.execute(
-        "SELECT max(written_to) FROM append_batches WHERE log_name <> ?", [DELIVERIES.name]
-    ).fetchone()
+    newest = [at for log, at in tx.kernel.batches.newest().items() if log != DELIVERIES.name]
     views = connection.execute(f"SELECT * FROM {STATE_TABLE} ORDER BY ALL").fetchall()
-    known_at = newest[0] if newest and newest[0] is not None else datetime.min.replace(tzinfo=UTC)
+    known_at = max(newest, default=datetime.min.replace(tzinfo=UTC))
     hydrated_to = min(view[3] for view in views)
-    fingerprint = hashlib.sha256(json.dumps([run_id, known_at, views], default=str).encode()).hexdigest()
+    fingerprint = hashlib.sha256(json.dumps([tx.run_id, known_at, views], default=str).encode()).hexdigest()
     name = f"{known_at.astimezone(UTC):%Y%m%dT%H%M%S%fZ}-{fingerprint[:8]}"
     return Published(
         directory=f"{SNAPSHOTS}/{name}",
-        run_id=run_id,
+        run_id=tx.run_id,
         known_at=known_at.astimezone(UTC).isoformat(),
         hydrated_to=hydrated_to.astimezone(UTC).isoformat(),
         fingerprint=fingerprint,

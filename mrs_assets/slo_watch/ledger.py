@@ -143,7 +143,7 @@ def read_under_way(tx: Transaction, settings: Settings, plan_id: str | None = No
 
 def _changed(tx: Transaction, since: datetime) -> pl.DataFrame:
     """Partitions of logs that were written after an instant, and of all that follows from sales that were."""
-    written = set(written_since(tx, MEASURED, since))
+    written = written_since(tx, MEASURED, since)
     if not written:
         return pl.DataFrame(schema=_ASKED)
     changed = changed_partitions(tx, [log for log in MEASURED if log.name in written], since)
