@@ -29,6 +29,7 @@ CONFORMING = frozenset(
         "tests.contracts.test_every_log",
         "tests.hydration.test_refresh_properties",
         "tests.hydration.test_events",
+        "tests.execution.test_spreading",
         "tests.stories.test_crash",
         "tests.stories.test_random_kills",
         "tests.stories.test_a_retailer_resends",

@@ -16,11 +16,11 @@ from mrs_assets.contracts.resilience import Fault
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.stage import Stage
-from mrs_assets.contracts.storage import ON_FILE, Storage
 from mrs_assets.graph import STAGES
 from mrs_resources.kernel import Provenance
 from mrs_resources.log_store import EVER
 from mrs_resources.warehouse import Warehouse
+from tests.backends import storage_of
 from tests.world import FIRST_DAY, REPORTS_FROM, daily_sales, settings_for
 
 DAYS = 180
@@ -33,10 +33,9 @@ COMPUTED = STAGES[1:]
 WHO_AND_WHEN = {"written_at", "batch_id"}
 
 
-def home_with_series(
-    home: Path, storage: Storage = ON_FILE, faults: Sequence[Fault] = ()
-) -> tuple[Warehouse, Settings]:
+def home_with_series(home: Path, faults: Sequence[Fault] = ()) -> tuple[Warehouse, Settings]:
     """A home where series were written, with two spikes and a dip."""
+    storage = storage_of(home)
     declared = settings_for(home).model_dump() | {"storage": storage}
     if faults:
         declared |= {"environment": "staging", "faults": tuple(faults)}

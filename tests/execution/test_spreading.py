@@ -1,4 +1,7 @@
-"""Parts computed by workers: the same rows as without, whoever dies; failures come back as they are."""
+"""Parts computed by workers: the same rows as without, whoever dies; failures come back as they are.
+
+More of it: MRS_WORKER_KILLS=20 pytest tests/execution/test_spreading.py -k killed -s
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,10 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import cast
+from random import Random
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -18,18 +22,27 @@ from mrs_assets.boundary.stage_run import StageRunner
 from mrs_assets.contracts.errors import StageFailed, WorkersUnreachable
 from mrs_assets.contracts.execution import Execution
 from mrs_assets.contracts.resilience import Fault
-from mrs_assets.contracts.storage import ON_FILE
 from mrs_assets.detection.baseline_stage import BASELINE_STAGE
 from mrs_resources import workers as workers_module
 from mrs_resources.workers import Workers
-from tests.backends import ON_A_LAKE, OVER_WORKERS, storage_of
+from tests.backends import OVER_WORKERS
 from tests.execution.made import BY, COMPUTED, SCOPE, STORES, compute, every_version, home_with_series
+
+if TYPE_CHECKING:
+    from distributed import LocalCluster
 
 pytestmark = OVER_WORKERS
 
+KILLS = int(os.environ.get("MRS_WORKER_KILLS", "1"))
+"""Workers that are killed, on each storage."""
+
+KILLS_OF_A_RUN = 3
+"""One more can be too many: work that four workers died of is given to no fifth."""
+
 
 @pytest.fixture(scope="module")
-def workers() -> Iterator[Workers]:
+def workers(backend: str) -> Iterator[Workers]:
+    """Started after the server of the catalogues, if there is one: they know how to get there."""
     started = Workers(Execution(executor="dask", workers=2))
     yield started
     started.close()
@@ -41,18 +54,9 @@ def _worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pieces, "ROWS_WORTH_A_WORKER", 1)
 
 
-@pytest.mark.parametrize("where", ["file", pytest.param("ducklake", marks=ON_A_LAKE)])
-def test_the_rows_are_those_of_one_process(
-    tmp_path: Path, workers: Workers, where: str, request: pytest.FixtureRequest
-) -> None:
-    if where == "ducklake":
-        request.getfixturevalue("postgres")
-        if workers._cluster is not None:  # its workers were started before the server
-            workers.close()
+def test_the_rows_are_those_of_one_process(tmp_path: Path, workers: Workers) -> None:
     alone, spread = tmp_path / "alone", tmp_path / "spread"
-    homes = {
-        home: home_with_series(home, storage_of(home) if where == "ducklake" else ON_FILE) for home in (alone, spread)
-    }
+    homes = {home: home_with_series(home) for home in (alone, spread)}
     compute(*homes[alone])
     warehouse, settings = homes[spread]
     crew = WorkersCrew(workers, warehouse, settings)
@@ -77,25 +81,39 @@ def test_it_is_cut_for_every_worker_and_told_as_one(tmp_path: Path, workers: Wor
     assert sum(one.appended for one in run.appended[log.name]) == every_version(warehouse, log).height
 
 
-def test_a_worker_that_is_killed_costs_no_row(tmp_path: Path, workers: Workers) -> None:
-    slow = Fault(point=BASELINE_STAGE.name, action="delay", seconds=3)
-    expected, _ = alone = home_with_series(tmp_path / "alone")
-    compute(*alone, stages=[BASELINE_STAGE])
-    warehouse, settings = home_with_series(tmp_path / "spread", faults=[slow])
-    crew = WorkersCrew(workers, warehouse, settings)
+def test_workers_that_are_killed_cost_no_row(tmp_path: Path, workers: Workers) -> None:
+    random = Random(KILLS)  # noqa: S311 - moments of a test
+    slow = Fault(point=BASELINE_STAGE.name, action="delay", seconds=1)
+    expected, settings = home_with_series(tmp_path / "alone")
+    compute(expected, settings)
+    killed: set[int] = set()
+    runs = 0
+    while len(killed) < KILLS:
+        home = tmp_path / f"spread-{(runs := runs + 1)}"
+        warehouse, settings = home_with_series(home, faults=[slow])
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(compute, warehouse, settings, WorkersCrew(workers, warehouse, settings))
+            for _ in range(min(KILLS_OF_A_RUN, KILLS - len(killed))):
+                killed |= _kill_one_that_computes(workers, running, killed)
+                time.sleep(random.uniform(0, 3))
+            running.result()
+        for log in (log for stage in COMPUTED for log in stage.writes):
+            assert every_version(warehouse, log).equals(every_version(expected, log)), (home, log.name)
+    print(f"{len(killed)} workers killed in {runs} runs")
+    workers.connected().wait_for_workers(2)
+
+
+def _kill_one_that_computes(workers: Workers, running: Future[None], dead: set[int]) -> set[int]:
+    """The process that was killed; none where the run ends before one computes."""
     client = workers.connected()
-    before = client.run(os.getpid)
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(compute, warehouse, settings, crew, [BASELINE_STAGE])
-        while not (busy := [worker for worker, tasks in client.processing().items() if tasks]):
-            assert not running.done()
-            time.sleep(0.05)
-        os.kill(before[busy[0]], signal.SIGKILL)
-        running.result()
-    (log,) = BASELINE_STAGE.writes
-    assert every_version(warehouse, log).equals(every_version(expected, log))
-    client.wait_for_workers(2)
-    assert before[busy[0]] not in client.run(os.getpid).values()
+    cluster = cast("LocalCluster", workers._cluster)
+    while not running.done():
+        for nanny in cluster.workers.values():
+            if nanny.pid and nanny.pid not in dead and client.processing().get(nanny.worker_address):
+                os.kill(nanny.pid, signal.SIGKILL)
+                return {nanny.pid}
+        time.sleep(0.02)
+    return set()
 
 
 def test_a_stage_that_fails_comes_back_as_the_same_error(tmp_path: Path, workers: Workers) -> None:
