@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,9 @@ CATALOG = "mrs"
 """Name under which a warehouse is attached."""
 
 MEMORY_LIMIT = "2500MB"
+
+BROKEN = (duckdb.FatalException, duckdb.InternalException)
+"""Errors after which a DuckDB does nothing more, not even a rollback."""
 
 
 def started(home: Path, config: Mapping[str, str] | None = None) -> duckdb.DuckDBPyConnection:
@@ -30,6 +34,24 @@ def within(connection: duckdb.DuckDBPyConnection, *, keeps: bool) -> Iterator[No
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT" if keeps else "ROLLBACK")
+
+
+@contextmanager
+def closed_or_left(connection: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection, closed at the end whatever happens, unless its DuckDB is broken.
+
+    To close a transaction that cannot be rolled back ends the process: the error that DuckDB raises there is caught by
+    nobody. Such a connection is left open, and with it what its DuckDB holds, until the process ends.
+    """
+    try:
+        yield connection
+    except BROKEN:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+        raise
+    except BaseException:
+        connection.close()
+        raise
+    connection.close()
 
 
 def table_names(connection: duckdb.DuckDBPyConnection, catalog: str | None = None) -> frozenset[str]:

@@ -20,7 +20,7 @@ import duckdb
 
 from mrs_assets.contracts.errors import SettingsMistake, StorageUnreachable
 from mrs_assets.contracts.storage import CATALOGUE, Storage
-from mrs_resources.engine import CATALOG, started, table_names, text_literal, within
+from mrs_resources.engine import BROKEN, CATALOG, closed_or_left, started, table_names, text_literal, within
 from mrs_resources.extensions import load_extension
 from mrs_resources.lake_copy import LakeState, copy_lake
 from mrs_resources.object_store import keep_keys, told_by_store
@@ -39,6 +39,9 @@ TURNS = "turns"
 
 METADATA = f"__ducklake_metadata_{CATALOG}"
 """Name under which DuckLake attaches the catalogue's database itself."""
+
+_LOST = ("Failed to execute query", "for DuckLake: ")
+"""What errors say where PostgreSQL did not answer in a transaction, and at the begin of one."""
 
 T = TypeVar("T")
 
@@ -121,12 +124,9 @@ class LakeBackend:
     @contextmanager
     def connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """An own connection with the lake as current catalog, closed at the end whatever happens."""
-        connection = self._engine.cursor()
-        try:
+        with closed_or_left(self._engine.cursor()) as connection:
             connection.execute(f"SET TimeZone = 'UTC'; USE {CATALOG}")
             yield connection
-        finally:
-            connection.close()
 
     @contextmanager
     def _reported(self) -> Iterator[None]:
@@ -146,6 +146,8 @@ class LakeBackend:
             told = told_by_store(error, self._storage)
             if told is not None:
                 raise told from None
+            if _is_lost(error):
+                raise _unreachable(error) from None
             raise
 
     @cached_property
@@ -204,8 +206,14 @@ class LakeBackend:
         return engine
 
 
+def _is_lost(error: duckdb.Error) -> bool:
+    """Whether the connection to the catalogue broke, for which DuckDB's extensions have words but no class."""
+    return isinstance(error, BROKEN) or any(words in str(error) for words in _LOST)
+
+
 def _unreachable(error: Exception) -> StorageUnreachable:
+    first, *_ = str(error).strip().splitlines()
     return StorageUnreachable(
-        f"The catalogue in PostgreSQL cannot be reached: {str(error).strip()}. Nothing was written.",
+        f"The catalogue in PostgreSQL cannot be reached: {first}. What was not committed was not written.",
         remedy=f"Look at {CATALOGUE} and at the server.",
     )

@@ -14,12 +14,15 @@ from mrs_assets.contracts.errors import SettingsMistake, StageFailed, WorkersUnr
 from mrs_assets.contracts.execution import Execution
 
 if TYPE_CHECKING:
-    from distributed import Client, LocalCluster
+    from distributed import Client, Future, LocalCluster
 
 T = TypeVar("T")
 
 ANSWERS_WITHIN = 15.0
-"""Seconds that a scheduler may take to answer, and the first of its workers to come."""
+"""Seconds that a scheduler may take to answer, and its workers to come."""
+
+_LOOKS = 2
+"""As often in a row nobody may be seen to compute."""
 
 
 class Workers:
@@ -56,7 +59,7 @@ class Workers:
             The results, in the order of the calls.
 
         Raises:
-            WorkersUnreachable: the workers were lost.
+            WorkersUnreachable: the workers were lost, and none came in their place.
             StageFailed: every worker that one of the calls was given to died.
             Exception: what the first of the calls that failed raised; the others were made too.
         """
@@ -66,7 +69,7 @@ class Workers:
         futures = [client.submit(function, *call, pure=False) for call in calls]
         try:
             for future in futures:
-                future.exception()
+                self._wait(client, future)
             return [future.result() for future in futures]
         except KilledWorker as error:
             deaths = error.allowed_failures + 1
@@ -86,7 +89,7 @@ class Workers:
             WorkersUnreachable: the scheduler does not answer, or no worker comes.
         """
         with self._one_at_a_time:
-            if self._client is not None and self._client.status != "running":
+            if self._client is not None and not self._stands(self._client):
                 self.close()
             if self._client is None:
                 self._client = self._opened()
@@ -98,6 +101,32 @@ class Workers:
             if opened is not None:
                 opened.close()
         self._client = self._cluster = None
+
+    def _stands(self, client: Client) -> bool:
+        """Whether there is somebody to give work to.
+
+        Dask does not replace every worker of this machine that dies: not one that died while it started, at times.
+        """
+        if client.status != "running":
+            return False
+        try:
+            client.wait_for_workers(self.count() if self._cluster else 1, timeout=ANSWERS_WITHIN)
+        except TimeoutError:
+            return False
+        return True
+
+    def _wait(self, client: Client, future: Future) -> None:
+        """Wait until a call has ended, as long as there are workers: a replacement may take a moment to come."""
+        nobody = 0
+        while nobody < _LOOKS:
+            try:
+                future.exception(timeout=ANSWERS_WITHIN)
+            except TimeoutError:
+                nobody = 0 if client.nthreads() else nobody + 1
+            else:
+                return
+        self.close()
+        raise WorkersUnreachable("No worker is left.", remedy=_LOOK)
 
     def _opened(self) -> Client:
         try:

@@ -29,7 +29,7 @@ from tests.backends import OVER_WORKERS
 from tests.execution.made import BY, COMPUTED, SCOPE, STORES, compute, every_version, home_with_series
 
 if TYPE_CHECKING:
-    from distributed import LocalCluster
+    from distributed import LocalCluster, Nanny
 
 pytestmark = OVER_WORKERS
 
@@ -100,16 +100,19 @@ def test_workers_that_are_killed_cost_no_row(tmp_path: Path, workers: Workers) -
         for log in (log for stage in COMPUTED for log in stage.writes):
             assert every_version(warehouse, log).equals(every_version(expected, log)), (home, log.name)
     print(f"{len(killed)} workers killed in {runs} runs")
-    workers.connected().wait_for_workers(2)
+    assert len(workers.connected().nthreads()) == 2
+
+
+def _nannies(workers: Workers) -> list[Nanny]:
+    return list(workers._cluster.workers.values()) if workers._cluster else []
 
 
 def _kill_one_that_computes(workers: Workers, running: Future[None], dead: set[int]) -> set[int]:
     """The process that was killed; none where the run ends before one computes."""
-    client = workers.connected()
-    cluster = cast("LocalCluster", workers._cluster)
     while not running.done():
-        for nanny in cluster.workers.values():
-            if nanny.pid and nanny.pid not in dead and client.processing().get(nanny.worker_address):
+        client, nannies = workers._client, _nannies(workers)
+        for nanny in nannies:
+            if nanny.pid and nanny.pid not in dead and client and client.processing().get(nanny.worker_address):
                 os.kill(nanny.pid, signal.SIGKILL)
                 return {nanny.pid}
         time.sleep(0.02)
@@ -146,6 +149,31 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPat
     nobody = Workers(Execution(executor="dask", scheduler="tcp://127.0.0.1:1"))
     with pytest.raises(WorkersUnreachable, match=r"tcp://127\.0\.0\.1:1.*Look at \[execution\]"):
         nobody.count()
+
+
+def test_workers_that_do_not_come_back_are_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers_module, "ANSWERS_WITHIN", 1)
+    few = Workers(Execution(executor="dask", workers=1))
+    try:
+        client = few.connected()
+        _lose(few)
+        assert few.run(pow, [(2, 3)]) == [8]
+        assert few.connected() is not client
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(few.run, time.sleep, [(60,)])
+            while not any(few.connected().processing().values()):
+                assert not running.done()
+            _lose(few)
+            with pytest.raises(WorkersUnreachable, match=r"No worker is left.*Parts that were done are kept"):
+                running.result()
+        assert few.run(pow, [(2, 3)]) == [8]
+    finally:
+        few.close()
+
+
+def _lose(workers: Workers) -> None:
+    for nanny in _nannies(workers):
+        cast("LocalCluster", workers._cluster).sync(nanny.close)
 
 
 def _die() -> None:
