@@ -233,6 +233,24 @@ def test_a_copied_block_of_days_is_flagged_from_its_third_day_and_like_days_are_
     )
 
 
+def test_a_block_of_a_small_store_tells_as_much_as_its_rows_are_rare() -> None:
+    def rare(day: int) -> list[tuple[int, int]]:
+        return [((day * 7 + n * 3) % 23, day % 3 + 1) for n in range(5)]
+
+    def usual(day: int) -> list[tuple[int, int]]:
+        return [(n, day % 3 + 1 if n == day % 3 else 1) for n in range(5)]
+
+    for sold, flagged in ((rare, [MONDAY + timedelta(days=27)]), (usual, [])):
+        rows = [
+            ("s", f"k{n}", at(MONDAY + timedelta(days=day)), units)
+            for day in range(28)
+            for n, units in sold(day if day < 25 else day - 10)
+        ]
+        frame = series(facts(rows, DAILY), DAILY, MONDAY, MONDAY + timedelta(days=27))
+        told = frame.filter(pl.col("quality_flags").list.contains("repeated_block"))
+        assert told["business_day"].unique().to_list() == flagged
+
+
 FACT = st.tuples(
     st.sampled_from(["s", "t"]),
     st.sampled_from(["a", "b", "c"]),
