@@ -22,7 +22,7 @@ ANSWERS_WITHIN = 15.0
 """Seconds that a scheduler may take to answer, and its workers to come."""
 
 _LOOKS = 2
-"""As often in a row nobody may be seen to compute."""
+"""How often in a row there may be no worker before work that waits is given up: a replacement takes a moment."""
 
 
 class Workers:
@@ -103,10 +103,7 @@ class Workers:
         self._client = self._cluster = None
 
     def _stands(self, client: Client) -> bool:
-        """Whether there is somebody to give work to.
-
-        Dask does not replace every worker of this machine that dies: not one that died while it started, at times.
-        """
+        """Whether all are there to be given work: Dask does not replace every worker that dies."""
         if client.status != "running":
             return False
         try:
@@ -116,7 +113,7 @@ class Workers:
         return True
 
     def _wait(self, client: Client, future: Future) -> None:
-        """Wait until a call has ended, as long as there are workers: a replacement may take a moment to come."""
+        """Wait until a call has ended, as long as there are workers."""
         nobody = 0
         while nobody < _LOOKS:
             try:
