@@ -18,8 +18,8 @@ from tests.histories.trial import start_for
 
 KILLS = int(os.environ.get("MRS_KILLS", "40"))
 STORES = 4
-MORNINGS = -(-KILLS // 125)
-"""One tick has about 150 moments; for more kills there are more mornings."""
+MORNINGS = -(-KILLS // 100)
+"""One tick has some 120 to 150 moments; for more kills there are more mornings."""
 
 
 @pytest.fixture(scope="module", params=range(MORNINGS))
