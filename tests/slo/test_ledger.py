@@ -53,6 +53,14 @@ def test_a_second_look_and_one_five_minutes_later_append_nothing(known: World, t
     assert later > world.live(SLO_RESULTS).filter(objective="sales_arrive_on_time")["value"][0]
 
 
+def test_a_clock_that_was_put_back_changes_nothing(known: World, tmp_path: Path) -> None:
+    world = copied(known, tmp_path / "home")
+    before = world.rows_ever()
+    time_passes(world, hours=-6)
+    checks(world)
+    assert world.rows_ever() == before
+
+
 def test_what_is_missed_by_more_is_a_version_and_another_five_minutes_are_none(known: World, tmp_path: Path) -> None:
     world = copied(known, tmp_path / "home")
 
