@@ -14,7 +14,8 @@ BLOCK_SKUS = 5
 FARTHEST_DAYS = 28
 """Longest distance between a block and its copy."""
 TELLING_BITS = 30.0
-"""How unlikely it must be that a block is a copy by chance: of a thousand stores, none is in a hundred years."""
+"""How unlikely it must be that a block is a copy by chance: of a thousand stores one is in a hundred years, as far as
+products sell independently of one another."""
 NEIGHBOURING_DAYS = 7
 """Days before a day of which it may be exactly twice."""
 DOUBLED_SKUS = 8

@@ -100,7 +100,9 @@ def test_workers_that_are_killed_cost_no_row(tmp_path: Path, workers: Workers) -
         for log in (log for stage in COMPUTED for log in stage.writes):
             assert every_version(warehouse, log).equals(every_version(expected, log)), (home, log.name)
     print(f"{len(killed)} workers killed in {runs} runs")
-    assert len(workers.connected().nthreads()) == 2
+    at_work = workers.connected().run(os.getpid).values()
+    assert len(at_work) == 2
+    assert killed.isdisjoint(at_work)
 
 
 def _nannies(workers: Workers) -> list[Nanny]:
