@@ -56,3 +56,7 @@ class Batches:
             if not run_ids or run in run_ids:
                 found[log] = max(at, found.get(log, at))
         return found
+
+    def newest_of_all(self) -> datetime | None:
+        """When anything was last written; None: never."""
+        return max(self._newest.values(), default=None)

@@ -197,7 +197,7 @@ class Kernel:
         return int(row[0]) if row else 0
 
     def _next_instant(self) -> datetime:
-        newest = max(self.batches.newest().values(), default=None)
+        newest = self.batches.newest_of_all()
         return self._now if newest is None else max(self._now, newest + _MICROSECOND)
 
     def _newest_of(self, contract: Contract, batch_id: str, begin: datetime) -> datetime:

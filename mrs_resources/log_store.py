@@ -45,6 +45,7 @@ class Transaction:
 
     Attributes:
         connection: the open connection, for rooms of `mrs_resources`.
+        now: when it began; UTC. Never before the newest row, wherever a clock that was put back stands.
         run_id: namespace that reads and writes default to.
         wrote: whether anything was offered to a log.
     """
@@ -52,7 +53,7 @@ class Transaction:
     def __init__(self, connection: duckdb.DuckDBPyConnection, now: datetime, known: Collection[Contract] = ()) -> None:
         self.connection = connection
         self.kernel = Kernel(connection, now, known)
-        self.now = now
+        self.now = max(now, self.kernel.batches.newest_of_all() or now)
         self.wrote = False
         self.run_id = SYSTEM_RUN
         self.run_id = self._active_run()

@@ -20,20 +20,19 @@ from mrs_assets.contracts.logs.slo import SLO, SLO_RESULTS
 from mrs_assets.contracts.logs.unified_sales import UNIFIED_SALES
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.views import MINORITY_REPORTS
-from mrs_assets.graph import CLOSING, MEASURED, STAGES
+from mrs_assets.graph import CLOSING, STAGES
 from mrs_assets.planning.ledger import NEVER, OPEN, answered
 from mrs_assets.planning.standing import Standing, standing_list
 from mrs_assets.slo.facts import FRAMES, Facts
 from mrs_resources.hydrator import STATE_TABLE
 from mrs_resources.log_store import SYSTEM_RUN, Transaction
-from mrs_resources.partition_levels import newest_write_of
 
 VOLUME_DAYS = 70
 """Days of sales that tell what is usual, and a few that are judged."""
 
 
 def read_facts(tx: Transaction, settings: Settings, plan_id: str | None = None) -> Facts:
-    """Everything at the transaction's instant, or that of the newest row where a clock that was put back is before it.
+    """Everything at the transaction's instant.
 
     Args:
         tx: open transaction; the ledger is kept and views show what the logs say.
@@ -61,7 +60,7 @@ def read_facts(tx: Transaction, settings: Settings, plan_id: str | None = None) 
         "standing": standing_frame(standing_list(tx, settings, STAGES, CLOSING)),
     }
     typed = {name: frame.select(pl.col(c).cast(t) for c, t in FRAMES[name].items()) for name, frame in frames.items()}
-    return Facts(max(tx.now, newest_write_of(tx, MEASURED) or tx.now), settings, typed)
+    return Facts(tx.now, settings, typed)
 
 
 _LEVELS = (
