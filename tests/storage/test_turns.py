@@ -142,6 +142,11 @@ def test_a_server_that_goes_away_writes_nothing_and_is_found_again(tmp_path: Pat
         with pytest.raises(StorageUnreachable), store.looking() as look:
             look_twice(look, server)
         server.start()
+        for opened in (store.backend.turn, store.backend.reading):
+            with pytest.raises(StorageUnreachable), opened() as connection:
+                server.stop("fast")
+                connection.execute(f"FROM {BREAKERS.name}")
+            server.start()
 
 
 def look_twice(tx: Transaction, server: Postgres) -> None:
