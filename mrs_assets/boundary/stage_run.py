@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 import polars as pl
@@ -17,6 +17,7 @@ from mrs_assets.boundary.computing import Computed, Computer
 from mrs_assets.boundary.degrading import degrade
 from mrs_assets.boundary.dry_run import few_series, needs_by_series
 from mrs_assets.boundary.outcome import StageRun
+from mrs_assets.boundary.part import Look, Part
 from mrs_assets.boundary.pieces import independent, pieces
 from mrs_assets.boundary.reading import InputReader, WantFailed, input_scope
 from mrs_assets.contracts.contract import Contract
@@ -27,7 +28,7 @@ from mrs_assets.contracts.stage import Frames, Inputs, Stage
 from mrs_assets.planning.felt import Replay, note_part, remaining
 from mrs_resources.breaker import Breaker, approach, breaker, note_failure, note_success, stage_breaker
 from mrs_resources.kernel import Appended, Provenance
-from mrs_resources.log_store import EVER, LogStore, Transaction
+from mrs_resources.log_store import LogStore, Transaction
 from mrs_resources.model_store import ModelStore
 from mrs_resources.offer import Offer
 from mrs_resources.retrying import with_retries
@@ -108,15 +109,15 @@ class StageRunner:
         """Compute parts that are small enough to be held, one after the other, in this process. See `run`."""
         done = StageRun.of(stage)
         reader = InputReader(self._models, self._settings, provenance)
-        for part in parts:
+        for scope in parts:
             appended, computed = with_retries(
-                lambda part=part: self._run_part(stage, part, reader, replay),  # type: ignore[misc]
+                partial(self._run_part, Part(stage, scope, reader, replay)),
                 self._settings.retries,
                 sleep=self._sleep,
             )
-            done.add(stage, part, appended, computed)
+            done.add(stage, scope, appended, computed)
             if self._dry_run:
-                done.dry_run = self._how_little(stage, part, computed)
+                done.dry_run = self._how_little(stage, scope, computed)
         return done
 
     def _run_together(
@@ -160,8 +161,8 @@ class StageRunner:
         scope = self._own_scope(stage, asked)
         frames, whole = [log.empty()], True
         for part in self._pieces(stage, scope, reader) if scope else ():
-            inputs, _, known = self._read(stage, part, reader)
-            computed = self._compute(stage, _with_laid_over(stage, inputs, laid_over or {}), known)
+            look = self._look(Part(stage, part, reader))
+            computed = self._compute(stage, _with_laid_over(stage, look.inputs, laid_over or {}), look.breaker)
             frames.append(_degraded(stage, computed, log))
             whole = whole and not computed.down
         return pl.concat(frames), whole
@@ -205,50 +206,28 @@ class StageRunner:
         with self._store.looking() as tx:
             return pieces(tx, stage, scope, reader)
 
-    def _run_part(
-        self, stage: Stage, scope: Scope, reader: InputReader, replay: Replay | None
-    ) -> tuple[dict[str, Appended], Computed]:
+    def _run_part(self, part: Part) -> tuple[dict[str, Appended], Computed]:
         """Compute without holding the lock; if an input changed meanwhile, compute again, at last with the lock."""
-        logs = [i.contract for i in stage.reads]
         for _ in range(OPTIMISTIC_TRIES):
-            inputs, seen, known = self._read(stage, scope, reader)
-            computed = self._compute(stage, inputs, known)
-            offers = _offers(stage, computed, reader.provenance)
+            look = self._look(part)
+            computed = self._compute(part.stage, look.inputs, look.breaker)
+            offers = _offers(part, computed)
             with self._store.transaction() as tx:
-                if tx.newest_write(*logs) == seen or not _rewritten(tx, stage, scope, seen):
-                    appended = self._finish(tx, stage, scope, computed, offers, known, reader.provenance)
-                    self._note(tx, stage, scope, replay, seen, appended)
-                    return appended, computed
+                if not part.is_out_of_date(tx, look):
+                    return self._append(tx, part, look, computed, offers), computed
         with self._store.transaction() as tx:
-            known = breaker(tx, stage_breaker(stage.name), self._settings.breakers)
-            seen = tx.newest_write(*logs)
-            computed = self._compute(stage, self._inputs(tx, stage, scope, reader), known)
-            offers = _offers(stage, computed, reader.provenance)
-            appended = self._finish(tx, stage, scope, computed, offers, known, reader.provenance)
-            self._note(tx, stage, scope, replay, seen, appended)
-            return appended, computed
+            known = breaker(tx, stage_breaker(part.stage.name), self._settings.breakers)
+            look = Look(self._inputs(tx, part), part.newest_write(tx), known)
+            computed = self._compute(part.stage, look.inputs, look.breaker)
+            return self._append(tx, part, look, computed, _offers(part, computed)), computed
 
-    def _note(
-        self,
-        tx: Transaction,
-        stage: Stage,
-        scope: Scope,
-        replay: Replay | None,
-        seen: datetime | None,
-        appended: Mapping[str, Appended],
-    ) -> None:
-        """Record that a replay did a part, together with what it wrote."""
-        if replay is not None:
-            note_part(tx, stage, scope, replay, seen, appended.values())
-
-    def _read(self, stage: Stage, scope: Scope, reader: InputReader) -> tuple[Inputs, datetime | None, Breaker]:
+    def _look(self, part: Part) -> Look:
         """Inputs at one instant; a want that cannot be read is left out of the next try."""
-        logs = [i.contract for i in stage.reads]
         withheld: frozenset[str] = frozenset()
 
-        def read(tx: Transaction) -> tuple[Inputs, datetime | None, Breaker]:
-            known = approach(tx, stage_breaker(stage.name), self._settings.breakers, reader.provenance)
-            return self._inputs(tx, stage, scope, reader, withheld), tx.newest_write(*logs), known
+        def read(tx: Transaction) -> Look:
+            known = approach(tx, stage_breaker(part.stage.name), self._settings.breakers, part.provenance)
+            return Look(self._inputs(tx, part, withheld), part.newest_write(tx), known)
 
         while True:
             try:
@@ -256,11 +235,9 @@ class StageRunner:
             except WantFailed as error:
                 withheld |= {error.want}
 
-    def _inputs(
-        self, tx: Transaction, stage: Stage, scope: Scope, reader: InputReader, withheld: frozenset[str] = frozenset()
-    ) -> Inputs:
-        inputs = reader.read(tx, stage, scope, withheld)
-        return few_series(stage, inputs) if self._dry_run else inputs
+    def _inputs(self, tx: Transaction, part: Part, withheld: frozenset[str] = frozenset()) -> Inputs:
+        inputs = part.reader.read(tx, part.stage, part.scope, withheld)
+        return few_series(part.stage, inputs) if self._dry_run else inputs
 
     def _compute(self, stage: Stage, inputs: Inputs, known: Breaker) -> Computed:
         if known.state == "open" and not stage.critical:
@@ -268,25 +245,20 @@ class StageRunner:
             return self._computer.fallen(stage, inputs, left)
         return self._computer.compute(stage, inputs)
 
-    def _finish(
-        self,
-        tx: Transaction,
-        stage: Stage,
-        scope: Scope,
-        computed: Computed,
-        offers: Mapping[str, Offer],
-        known: Breaker,
-        provenance: Provenance,
+    def _append(
+        self, tx: Transaction, part: Part, look: Look, computed: Computed, offers: Mapping[str, Offer]
     ) -> dict[str, Appended]:
+        """Write a part's rows, together with how it went and that a replay did it."""
         if computed.error is None:
-            note_success(tx, known, provenance)
+            note_success(tx, look.breaker, part.provenance)
         elif not isinstance(computed.error, LeftAlone):
-            note_failure(tx, known.name, computed.error, provenance)
-        if self._dry_run:  # the few rows are not the whole truth, not even for as long as the transaction lasts
-            scope = replace(scope, complete=False)
-        return {
-            contract.name: tx.append(contract, offers[contract.name], scope, provenance) for contract in stage.writes
-        }
+            note_failure(tx, look.breaker.name, computed.error, part.provenance)
+        # The few rows of a dry run are not the whole truth, not even for as long as the transaction lasts.
+        scope = replace(part.scope, complete=False) if self._dry_run else part.scope
+        appended = {log.name: tx.append(log, offers[log.name], scope, part.provenance) for log in part.stage.writes}
+        if part.replay is not None:
+            note_part(tx, part.stage, part.scope, part.replay, look.seen, appended.values())
+        return appended
 
     def _how_little(self, stage: Stage, part: Scope, computed: Computed) -> str:
         """How many of the rows of its largest need, every version counted, a dry run computed from."""
@@ -305,8 +277,9 @@ def _degraded(stage: Stage, computed: Computed, log: Contract) -> pl.DataFrame:
     return degrade(log, computed.answers.frames[log.name], sorted(reasons))
 
 
-def _offers(stage: Stage, computed: Computed, provenance: Provenance) -> dict[str, Offer]:
-    return {log.name: Offer.of(log, _degraded(stage, computed, log), provenance.source) for log in stage.writes}
+def _offers(part: Part, computed: Computed) -> dict[str, Offer]:
+    stage, source = part.stage, part.provenance.source
+    return {log.name: Offer.of(log, _degraded(stage, computed, log), source) for log in stage.writes}
 
 
 def _with_laid_over(stage: Stage, inputs: Inputs, laid_over: Frames) -> Inputs:
@@ -317,15 +290,3 @@ def _with_laid_over(stage: Stage, inputs: Inputs, laid_over: Frames) -> Inputs:
         kept = frames[name].join(rows, on=log.contract.key, how="anti")
         frames[name] = pl.concat([kept, rows.select(kept.columns).cast(kept.schema)])
     return replace(inputs, frames=frames)
-
-
-def _rewritten(tx: Transaction, stage: Stage, scope: Scope, since: datetime | None) -> bool:
-    """Whether rows that a part may read were written after an instant.
-
-    Of what a stage wants, every row of the retailer counts: whether a feed is late depends on its newest.
-    """
-    near = scope if stage.span == "store" else replace(scope, stores=None)
-    read = [(need.contract, input_scope(need, near)) for need in stage.needs.values()]
-    wanted = [want.log.contract for want in stage.wants.values() if want.log is not None]
-    read += [(contract, replace(EVER, retailer=scope.retailer)) for contract in wanted]
-    return any(tx.wrote_since(contract, where, since) for contract, where in read)
