@@ -76,20 +76,22 @@ def sales_matter_from(inputs: Inputs) -> date:
     for (name,), of_retailer in inputs["detected"].group_by("retailer"):
         reports = facts.bounded(of_retailer)
         began: datetime = reports["began_at"].min()  # type: ignore[assignment]
-        compared = pairs.sales_matter_from(reports, _candidates(str(name), inputs))
+        compared = pairs.sales_matter_from(reports, _candidates(str(name), reports, inputs))
         moments += [began - timedelta(days=facts.BEFORE_DAYS), *([compared] if compared else [])]
     days = [moment.date() - timedelta(days=facts.ZONE_DAYS) for moment in moments]
     return min([inputs.scope.first_day, *days])
 
 
-def _candidates(name: str, inputs: Inputs) -> pl.DataFrame:
+def _candidates(name: str, reports: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
+    """Dated candidates of a retailer that can matter for any of its reports."""
     days = timedelta(days=facts.LOOK_BACK_DAYS + placebo.PLACEBO_DAYS)
-    return dated_candidates(
+    candidates = dated_candidates(
         Feeds(*(inputs[feed].filter(retailer=name) for feed in ("promotions", "campaigns", "contextual_events"))),
         inputs.settings.retailers[name],
         inputs.scope.first_day - days,
         inputs.scope.last_day + timedelta(days=kinds.LONGEST_LEAD_DAYS + 1),
     )
+    return pairs.near(reports, candidates)
 
 
 def _dated(
@@ -100,7 +102,7 @@ def _dated(
     series: pl.DataFrame,
     inputs: Inputs,
 ) -> pl.DataFrame:
-    candidates = _candidates(name, inputs)
+    candidates = _candidates(name, reports, inputs)
     if candidates.is_empty():  # nothing to compare with any series
         asked, series = asked.clear(), series.clear()
     present = (

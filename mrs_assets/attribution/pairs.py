@@ -57,7 +57,7 @@ def dated_pairs(
     Args:
         reports: bounded MRDL rows of one retailer.
         asked: those of them that are asked about; the others tell what else moves.
-        candidates: rows of `dated_candidates`.
+        candidates: rows of `dated_candidates` that are `near`.
         limits: rows of `store_limits`.
         present: store_id, sku, business_day of the series expected to trade; empty where nobody says.
         series: rows of `sales_timeseries_data` as far back as placebo times reach; empty where nobody says.
@@ -68,12 +68,11 @@ def dated_pairs(
         breadth, targeted, sign, rarity, lift, gain, response, unlocated, and the counts others_moving and
         others_covered behind them.
     """
-    near = _near(reports, candidates)
     windows = reports.group_by(WINDOW).agg(last_tick=pl.col("tick").max())
     pairs = (
-        covered(near, limits, windows.select(SERIES).unique())
+        covered(candidates, limits, windows.select(SERIES).unique())
         .join(windows, on=SERIES)
-        .join(_times(near), on="candidate")
+        .join(_times(candidates), on="candidate")
     )
     started, over = pl.col("starts_at") - pl.col("lead"), pl.col("ends_at") + pl.col("lag")
     sold = Sold(series)
@@ -102,9 +101,9 @@ def dated_pairs(
         every.join(asked, on="row", how="semi")
         .join(_rarity(pairs), on=[*WINDOW, "kind"], how="left")
         .join(lift(pairs, sold), on=[*WINDOW, "kind"], how="left")
-        .join(_reach(every, reports, near, limits, present), on=["candidate", "tick", "direction"], how="left")
+        .join(_reach(every, reports, candidates, limits, present), on=["candidate", "tick", "direction"], how="left")
     )
-    answered = response(rows.select("candidate", "tick", *SERIES), near, limits, sold)
+    answered = response(rows.select("candidate", "tick", *SERIES), candidates, limits, sold)
     rows = rows.join(answered, on=["candidate", "tick", *SERIES], how="left")
     compared = ("reach", "footprint", "others", "crowd", "breadth", "others_moving", "others_covered")
     return rows.select("row", "candidate", "jumped_at", "targeted", *compared, "rarity", *_features(grain))
@@ -115,22 +114,26 @@ def sales_matter_from(reports: pl.DataFrame, candidates: pl.DataFrame) -> dateti
 
     Args:
         reports: bounded MRDL rows of one retailer.
-        candidates: rows of `dated_candidates`.
+        candidates: rows of `dated_candidates` that are `near`.
     """
-    near = _near(reports, candidates)
-    if near.is_empty():
+    if candidates.is_empty():
         return None
     began: datetime = reports["began_at"].min()  # type: ignore[assignment]
     tick: datetime = reports["tick"].min()  # type: ignore[assignment]
-    possible = near.filter(pl.col("ends_at") + pl.col("lag") > began)
+    possible = candidates.filter(pl.col("ends_at") + pl.col("lag") > began)
     eves = possible.select(at=pl.col("starts_at") - pl.col("eve"))["at"]
     eve: datetime | None = eves.filter(eves >= tick - timedelta(days=OLDEST_DAYS)).min()  # type: ignore[assignment]
     compared = began - timedelta(days=PLACEBO_DAYS)
     return compared if eve is None else min(compared, eve - timedelta(days=BEFORE_DAYS))
 
 
-def _near(reports: pl.DataFrame, candidates: pl.DataFrame) -> pl.DataFrame:
-    """Candidates that can matter for any of the reports at all."""
+def near(reports: pl.DataFrame, candidates: pl.DataFrame) -> pl.DataFrame:
+    """Candidates that can matter for any of some reports at all.
+
+    Args:
+        reports: bounded MRDL rows of one retailer.
+        candidates: rows of `dated_candidates`.
+    """
     first = reports["began_at"].min()
     last = reports["tick"].max()
     before = pl.lit(first, dtype=INSTANT) - pl.duration(days=PLACEBO_DAYS + LONGEST_LAG_DAYS)
