@@ -144,9 +144,13 @@ def test_a_server_that_goes_away_writes_nothing_and_is_found_again(tmp_path: Pat
         server.start()
         for opened in (store.backend.turn, store.backend.reading):
             with pytest.raises(StorageUnreachable), opened() as connection:
-                server.stop("fast")
-                connection.execute(f"FROM {BREAKERS.name}")
+                ask_in_vain(connection, server)
             server.start()
+
+
+def ask_in_vain(connection: duckdb.DuckDBPyConnection, server: Postgres) -> None:
+    server.stop("fast")
+    connection.execute(f"FROM {BREAKERS.name}")
 
 
 def look_twice(tx: Transaction, server: Postgres) -> None:
