@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from evaluation.journey import DENSE_A_DAY, LEAST_A_DAY, LEVELS, RealSeries
+from evaluation.promoted import AGAINST_MEDIAN
 from evaluation.trials import STRONG, TESTED, Trial
 from mrs_assets.injection.families import DEVELOPMENT_SEEDS, EVALUATION_SEEDS, TRAINING_SEEDS
 
@@ -31,7 +32,8 @@ that a department is no sibling of its own categories.
 **Split.** Stores are halved; what is tested on one half was learnt from the other half's year. Tested are the 13 weeks
 from {TESTED.first_day:%d %B %Y} on, with Thanksgiving and Christmas in them: a model that learns from half of the
 stores has seen such weeks, as one that learns from more than a year has. The variant that learns from the days before
-the tested weeks alone has not. Promotions are hidden from everything.
+the tested weeks alone has not. Promotions are hidden, except in the variant that is told them: the weeks in which
+a category has {AGAINST_MEDIAN:g} times its usual number of products on display or in the mailer.
 
 **Injection.** `mrs_assets/injection`: ten kinds of anomaly, one event per series in 13 weeks, of which {events:,} in
 these trials; {strong} are strong: their injected units are at least {STRONG:g} standard deviations of their window.

@@ -11,7 +11,6 @@ import polars as pl
 from evaluation.journey import NAME, RealSeries, series_rows
 from evaluation.scoring import Outcome, outcome
 from evaluation.trials import SETTINGS, Rule, Trial, reports_of, run_trial
-from mrs_assets.contracts.feeds.promotions import PROMOTIONS
 from mrs_assets.detection.artefact import TrainedBaseline
 from mrs_assets.detection.classifier_training import INJECTIONS, teach
 from mrs_assets.detection.judgement import Levels, TrainedClassifier
@@ -35,8 +34,8 @@ class Taught:
 def taught(series: RealSeries, last_day: date) -> Taught:
     """Learn both models as their training assets do, from the days up to one."""
     past = series_rows(series).filter(pl.col("business_day") <= last_day)
-    baseline = train_baseline(past, PROMOTIONS.empty(), SETTINGS)[0]
-    school = read_school(past, PROMOTIONS.empty(), SETTINGS, NAME, baseline)
+    baseline = train_baseline(past, series.promotions, SETTINGS)[0]
+    school = read_school(past, series.promotions, SETTINGS, NAME, baseline)
     habits = habits_of([school])
     windows = joined([examples(school, habits, number) for number in range(INJECTIONS)])
     classifier, figures = teach(windows, habits, SETTINGS)

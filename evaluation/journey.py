@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import cache
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from mrs_assets.contracts.feeds.promotions import PROMOTIONS
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.settings import Retailer
 from mrs_assets.demo.complete_journey import LEFT_OUT, load_tables
@@ -38,11 +39,13 @@ class RealSeries:
             `<place>/<level>`, so that a department is not taken for the sibling of its own categories.
         units: days × series; NaN where the store did not report.
         price: mean price paid per unit, likewise; NaN where nothing was sold.
+        promotions: rows of `promotions_log`; none where nothing is told of them.
     """
 
     keys: pl.DataFrame
     units: Floats
     price: Floats
+    promotions: pl.DataFrame = field(default_factory=PROMOTIONS.empty)
 
     @property
     def dense(self) -> npt.NDArray[np.bool_]:
@@ -51,7 +54,8 @@ class RealSeries:
 
     def only(self, chosen: npt.NDArray[np.bool_]) -> RealSeries:
         """Some of the series."""
-        return RealSeries(self.keys.filter(pl.Series(chosen)), self.units[:, chosen], self.price[:, chosen])
+        keys = self.keys.filter(pl.Series(chosen))
+        return replace(self, keys=keys, units=self.units[:, chosen], price=self.price[:, chosen])
 
 
 @cache

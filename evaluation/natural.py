@@ -9,20 +9,15 @@ import numpy as np
 import polars as pl
 
 from evaluation import asked_causes as asked
-from evaluation.journey import NAME, RETAILER
+from evaluation.journey import RETAILER
+from evaluation.promoted import AGAINST_MEDIAN, as_feed, strong_promotions
 from evaluation.section import Section
 from mrs_assets.attribution.kinds import UNKNOWN
 from mrs_assets.attribution.stage import ATTRIBUTION_STAGE, MODEL
-from mrs_assets.contracts.feeds.promotions import PROMOTIONS
 from mrs_assets.contracts.logs.attributed import ATTRIBUTED
 from mrs_assets.contracts.stage import Model
-from mrs_assets.demo.complete_journey import load_tables, promotions
 from mrs_assets.rehearsal.attribution_model import PLAYS
-from mrs_assets.rehearsal.ground import stored
 from mrs_assets.rehearsal.play import Play, Seen, see
-
-STRONG = 2.0
-"""A promotion is strong where a category has this many times its median number of promoted products."""
 
 DRAWS = 8
 """How often the decoys are drawn anew; reports count once in each draw."""
@@ -35,7 +30,7 @@ def measure(seed: int, *, quick: bool = False) -> Sequence[Section]:
     """Detect without any feed, reveal real and moved promotions, and count which are named."""
     model = asked.model(8 if quick else PLAYS)
     season = see(Play(asked.asked_ground(1)), asked.SETTINGS, {})
-    real = _promotions(season)
+    real = strong_promotions(season.frames["series"]).with_columns(origin=pl.lit("real"))
     feeds = [
         pl.concat([real, _moved_in_time(real, seed + n), _moved_in_space(real, seed + n)])
         for n in range(2 if quick else DRAWS)
@@ -51,23 +46,9 @@ def measure(seed: int, *, quick: bool = False) -> Sequence[Section]:
 
 def _asked(season: Seen, last: pl.DataFrame, feed: pl.DataFrame, models: dict[str, Model]) -> pl.DataFrame:
     """What attribution says at each report's last tick when a feed of promotions is revealed."""
-    revealed = Seen({**season.frames, "promotions": _stored(feed)}, season.truth, season.scope, season.settings)
+    revealed = Seen({**season.frames, "promotions": as_feed(_named(feed))}, season.truth, season.scope, season.settings)
     rows = ATTRIBUTION_STAGE.compute(revealed.inputs((), models))[ATTRIBUTED.name]
     return _compared(last, rows.join(last.select("report_id", "tick"), on=["report_id", "tick"]), feed)
-
-
-def _promotions(season: Seen) -> pl.DataFrame:
-    """Strong promoted weeks of the asked series, as rows of the feed, told apart by `origin`."""
-    tables = load_tables()
-    series = season.frames["series"].select(store="store_id", category="sku").unique()
-    level = pl.col("store").str.split("/")
-    plain = series.with_columns(store=level.list.first(), full="store")
-    told = promotions(tables, plain.select("store", "category"), STRONG)
-    return (
-        told.join(plain, left_on=["store_id", "sku"], right_on=["store", "category"])
-        .select("promotion_id", "sku", "start_day", "end_day", "mechanic", store_id="full", origin=pl.lit("real"))
-        .sort("promotion_id", "store_id", "sku")
-    )
 
 
 def _moved_in_time(real: pl.DataFrame, seed: int) -> pl.DataFrame:
@@ -98,14 +79,11 @@ def _away_from(moved: pl.DataFrame, real: pl.DataFrame) -> pl.DataFrame:
     return kept.unique([*key, "start_day"], maintain_order=True)
 
 
-def _stored(feed: pl.DataFrame) -> pl.DataFrame:
-    named = feed.with_columns(
-        promotion_id=pl.format("{} {}", "promotion_id", "origin"),
-        mechanic=pl.format("{} ({})", "mechanic", "origin"),
-        retailer=pl.lit(NAME),
-        business_day="start_day",
+def _named(feed: pl.DataFrame) -> pl.DataFrame:
+    """The feed with each promotion's origin in its name instead of a column."""
+    return feed.with_columns(
+        promotion_id=pl.format("{} {}", "promotion_id", "origin"), mechanic=pl.format("{} ({})", "mechanic", "origin")
     ).drop("origin")
-    return stored(PROMOTIONS, named.unique(PROMOTIONS.key, maintain_order=True))
 
 
 def _compared(last: pl.DataFrame, said: pl.DataFrame, feed: pl.DataFrame) -> pl.DataFrame:
@@ -159,9 +137,10 @@ def _section(told: dict[str, pl.DataFrame], tables: dict[str, pl.DataFrame], see
     decoy = learnt.filter(pl.col("is_decoy") & ~pl.col("is_real"))
     names_real, names_decoy = real["named"] == "real", decoy["named"].str.starts_with("moved")
     text = f"""\
-Detection sees sales alone. {promoted} promoted weeks of the asked series (a category with {STRONG:g} times its usual
-number of products on display or in the mailer) are then revealed to attribution, among the same promotions moved by two
-to five weeks and moved to other stores that sell the product and had none, drawn {DRAWS} times. Seeds from {seed}.
+Detection sees sales alone. {promoted} promoted weeks of the asked series (a category with {AGAINST_MEDIAN:g} times
+its usual number of products on display or in the mailer) are then revealed to attribution, among the same promotions
+moved by two to five weeks and moved to other stores that sell the product and had none, drawn {DRAWS} times. Seeds from
+{seed}.
 
 Labels are one-sided: a promotion that runs while sales rise need not be why, and a rise without a strong promotion may
 have any other cause. So what counts is the difference: how often a real promotion is named where one runs, against how

@@ -12,7 +12,6 @@ import polars as pl
 
 from evaluation.journey import FIRST, LAST, NAME, RETAILER, Floats, RealSeries, series_rows
 from mrs_assets.contracts.contract import Contract
-from mrs_assets.contracts.feeds.promotions import PROMOTIONS
 from mrs_assets.contracts.logs.baseline import BASELINE
 from mrs_assets.contracts.logs.classifier import CLASSIFIER
 from mrs_assets.contracts.logs.detected import DETECTED
@@ -103,13 +102,13 @@ def run_trial(
     habits: Mapping[str, tuple[float, ...]],
     families: Sequence[Family] = FAMILIES,
 ) -> Trial:
-    """Inject with a seed (None: nothing), expect, and scan. Promotions are hidden from all of it."""
+    """Inject with a seed (None: nothing), expect, and scan."""
     loud, events = (series, ()) if seed is None else injected(series, seed, families)
     rows = series_rows(loud)
     longer = replace(TESTED, first_day=TESTED.first_day - timedelta(days=LOOKBACK))
     models = {} if baseline is None else {BASELINE_NAME: Model("evaluation", baseline)}
-    frames = {"series": rows, "promotions": PROMOTIONS.empty()}
-    hidden = frozenset({"promotions"})
+    frames = {"series": rows, "promotions": series.promotions}
+    hidden = frozenset({"promotions"} if series.promotions.is_empty() else ())
     expected = computed(BASELINE_STAGE, BASELINE, Inputs(longer, SETTINGS, frames, models, unconfigured=hidden))
     evidence, found = read_windows(Inputs(TESTED, SETTINGS, {"series": rows, "baseline": expected}))
     assert evidence is not None
