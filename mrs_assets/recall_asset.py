@@ -25,6 +25,11 @@ TRIGGERS_TAG = "mrs/triggers"
 
 POOL = "recall"
 
+SHOWN = 20
+"""Reviewed reports that a run's metadata shows, those at the head of the queue first."""
+
+_TOLD = ("report_id", "store_id", "sku", "trigger_reason", "outcome", "waits_for", "concluded_after")
+
 
 def recall_asset(settings: Settings) -> dg.AssetsDefinition:
     """MRRW, MRCRL and MRPARL: what gave reason to doubt, and what came of looking again.
@@ -59,7 +64,7 @@ def recall_asset(settings: Settings) -> dg.AssetsDefinition:
 
 def _told(done: Recalled) -> dict[str, Any]:
     changed = done.reviewed.filter(outcome="changed").height
-    return {
+    told: dict[str, Any] = {
         "in_words": str(done),
         "queued": done.queued,
         "reviewed": done.reviewed.height,
@@ -67,3 +72,7 @@ def _told(done: Recalled) -> dict[str, Any]:
         "carried_over": done.carried_over,
         "at_most_rounds": done.bounded,
     }
+    first = done.reviewed.sort("priority", "report_id", descending=[True, False]).head(SHOWN).select(_TOLD)
+    if not first.is_empty():
+        told["looked_at"] = dg.MetadataValue.table([dg.TableRecord(row) for row in first.iter_rows(named=True)])
+    return told

@@ -74,7 +74,8 @@ class Recalled:
             return f"recall waits: {self.obstacles[0]}"
         changed = self.reviewed.filter(outcome="changed").height
         waits = f"; {self.carried_over} wait" if self.carried_over else ""
-        return f"recall: {self.reviewed.height} reports looked at again, {changed} concluded otherwise{waits}"
+        reports = "report" if self.reviewed.height == 1 else "reports"
+        return f"recall: {self.reviewed.height} {reports} looked at again, {changed} concluded otherwise{waits}"
 
 
 def look(

@@ -13,11 +13,11 @@ from typer.testing import CliRunner
 from mrs_assets.cli.app import app
 from mrs_assets.contracts.errors import UserMistake
 from mrs_assets.contracts.logs.finalised import FINALISED
-from mrs_assets.contracts.logs.rereview import REATTRIBUTED, RECLUSTERED
+from mrs_assets.contracts.logs.rereview import REATTRIBUTED, RECLUSTERED, REREVIEW_WORKLIST
 from mrs_assets.contracts.resilience import Fault
 from mrs_assets.contracts.settings import ContextFeed, Settings
 from mrs_assets.hydration.folds import FOLDS
-from mrs_assets.recall_asset import TRIGGERS_TAG
+from mrs_assets.recall_asset import TRIGGERS_TAG, recall_asset
 from mrs_resources.reader import SnapshotReader
 from tests.recall.conftest import DAYS, campaign, days_pass, moved, report_of, reports, rounds, spikes
 from tests.recall.test_stories import NOTES, breach, edit
@@ -58,6 +58,22 @@ def test_a_tick_recalls_and_publishes_what_came_of_it(graph: World) -> None:
     before = graph.rows_ever()
     assert graph.tick().appended == {}
     assert graph.rows_ever() == before
+
+
+def test_a_run_shows_what_it_looked_at(graph: World) -> None:
+    asked = report_of(graph, "s3", "tea")
+    silent = graph.settings.recall.model_copy(update={"enabled": False})
+    edit(graph, asked, "request_review", reason=NOTES, reopen_reason="new_evidence", path="reprocess")
+    World(graph.home, graph.settings.model_copy(update={"recall": silent}), graph.clock).tick()
+    with dg.DagsterInstance.ephemeral() as instance:
+        resources = {"warehouse": graph.warehouse}
+        done = dg.materialize([recall_asset(graph.settings)], instance=instance, resources=resources)
+    shown = {event.asset_key.to_user_string(): event for event in done.get_asset_materialization_events()}
+    told = shown[REREVIEW_WORKLIST.name].materialization.metadata
+    assert told["in_words"].value == "recall: 1 report looked at again, 0 concluded otherwise"
+    (row,) = (record.data for record in told["looked_at"].records)
+    assert row["report_id"] == asked["report_id"]
+    assert (row["trigger_reason"], row["outcome"]) == ("analyst_request", "unchanged")
 
 
 def test_the_sensor_asks_for_what_happened_and_the_schedule_for_what_is_due(graph: World) -> None:
