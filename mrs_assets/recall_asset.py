@@ -63,12 +63,11 @@ def recall_asset(settings: Settings) -> dg.AssetsDefinition:
 
 
 def _told(done: Recalled) -> dict[str, Any]:
-    changed = done.reviewed.filter(outcome="changed").height
     told: dict[str, Any] = {
         "in_words": str(done),
         "queued": done.queued,
         "reviewed": done.reviewed.height,
-        "concluded_otherwise": changed,
+        "concluded_otherwise": done.changed,
         "carried_over": done.carried_over,
         "at_most_rounds": done.bounded,
     }

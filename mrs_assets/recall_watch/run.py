@@ -69,13 +69,17 @@ class Recalled:
         """Count what an append did."""
         self.appended.setdefault(result.log, []).append(result)
 
+    @property
+    def changed(self) -> int:
+        """Reports that were looked at and concluded otherwise."""
+        return self.reviewed.filter(outcome="changed").height
+
     def __str__(self) -> str:
         if self.obstacles:
             return f"recall waits: {self.obstacles[0]}"
-        changed = self.reviewed.filter(outcome="changed").height
         waits = f"; {self.carried_over} wait" if self.carried_over else ""
         reports = "report" if self.reviewed.height == 1 else "reports"
-        return f"recall: {self.reviewed.height} {reports} looked at again, {changed} concluded otherwise{waits}"
+        return f"recall: {self.reviewed.height} {reports} looked at again, {self.changed} concluded otherwise{waits}"
 
 
 def look(
