@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import polars as pl
 
 from mrs_assets.contracts.contract import Contract
@@ -63,6 +65,20 @@ def live_rows_sql(contract: Contract, condition: str) -> str:
         f"(SELECT run_id, {key}, version FROM {contract.name} WHERE {condition} AND version > 1) n "
         f"ON r.run_id = n.run_id AND {same_key(contract, 'r', 'n')} AND r.version < n.version "
         f"WHERE {condition} AND NOT r.is_retracted"
+    )
+
+
+def changing_rows_sql(contract: Contract, condition: str, columns: Collection[str]) -> str:
+    """Rows that differ from their version before in some columns, of keys that were written after `$since`.
+
+    A retraction differs from no other, nor from no version at all.
+    """
+    key = quoted(list(contract.key))
+    told = f"CASE WHEN NOT is_retracted THEN row({quoted([*contract.key, *columns])}) END"
+    return (
+        f"SELECT * FROM {contract.name} WHERE {condition} "
+        f"AND ({key}) IN (SELECT {key} FROM {contract.name} WHERE {condition} AND written_at > $since) "
+        f"QUALIFY {told} IS DISTINCT FROM lag({told}) OVER (PARTITION BY {key} ORDER BY version)"
     )
 
 

@@ -18,7 +18,7 @@ from mrs_assets.contracts.logs.operations import DEMO_RUN_CONFIG
 from mrs_assets.contracts.scope import Scope
 from mrs_resources.backend import Backend, open_backend
 from mrs_resources.clock import Clock, utc_now
-from mrs_resources.contract_sql import degraded_days_sql, live_rows_sql, quoted, scope_sql
+from mrs_resources.contract_sql import changing_rows_sql, degraded_days_sql, live_rows_sql, quoted, scope_sql
 from mrs_resources.engine import table_names
 from mrs_resources.kernel import Appended, Kernel, Provenance
 from mrs_resources.offer import Offer
@@ -106,7 +106,7 @@ class Transaction:
             as_of: up to when they were written; None: up to now.
             run_id: namespace, where it is not the transaction's own.
             columns: those of interest; None: all that are stored.
-            matching: values of some key columns; rows with others are left out.
+            matching: values of some columns; rows with others are left out.
             in_order: sorted by key, which is most of what reading many rows costs; otherwise in any order.
 
         Returns:
@@ -205,8 +205,16 @@ class Transaction:
         ).fetchone()
         return (row[0], row[1]) if row and row[0] is not None else None
 
-    def changed(self, contract: Contract, since: datetime, retailer: str | None = None) -> pl.DataFrame:
+    def changed(
+        self, contract: Contract, since: datetime, retailer: str | None = None, columns: Collection[str] | None = None
+    ) -> pl.DataFrame:
         """Where rows of a log were written after an instant, retractions included.
+
+        Args:
+            contract: the log.
+            since: the instant.
+            retailer: whose rows; None: everybody's.
+            columns: where given, a version that is in them as the one before it counts as not written.
 
         Returns:
             Columns store_id (NULL: a row that is not of one store), business_day, written_at (newest; UTC).
@@ -214,10 +222,11 @@ class Transaction:
         if not self._was_written(contract, since=since):
             return pl.DataFrame(schema=_CHANGED)
         store = "nullif(store_id, '*')" if "store_id" in contract.body else "CAST(NULL AS VARCHAR)"
+        condition = "run_id = $run AND ($retailer IS NULL OR retailer = $retailer)"
+        rows = contract.name if columns is None else f"({changing_rows_sql(contract, condition, columns)})"
         return self.query(
-            f"SELECT {store} AS store_id, business_day, max(written_at) AS written_at FROM {contract.name} "
-            "WHERE run_id = $run AND written_at > $since AND ($retailer IS NULL OR retailer = $retailer) "
-            "GROUP BY ALL ORDER BY ALL",
+            f"SELECT {store} AS store_id, business_day, max(written_at) AS written_at FROM {rows} "
+            f"WHERE {condition} AND written_at > $since GROUP BY ALL ORDER BY ALL",
             {"run": self.run_id, "since": since, "retailer": retailer},
         )
 

@@ -29,7 +29,8 @@ class Considered:
     """What one retailer's reports are judged by.
 
     Attributes:
-        reports: bounded MRDL rows that are asked about, with `row` and no_cluster: whether a usable cluster is wanting.
+        reports: bounded MRDL rows that are asked about, with `row`; no_cluster: whether a usable cluster is wanting;
+            compares_stores: whether anything of other stores was looked at.
         candidates: row, kind, candidate_id, cause, category, prior, starts_at, ends_at, FEATURES, COUNTS.
         unconfigured: inputs that nobody configured for this retailer.
     """
@@ -57,9 +58,11 @@ def considered(name: str, reports: pl.DataFrame, inputs: Inputs) -> Considered:
     observed = observed_candidates(asked, known, clusters)
     dated = _dated(name, retailer, reports, asked, series, inputs)
     seen = clusters.select("report_id", "tick", no_cluster=pl.lit(False)).unique(["report_id", "tick"])
+    compared = known.filter(pl.col("price_compared")).select("row")
     return Considered(
         asked.join(seen, on=["report_id", "tick"], how="left", maintain_order="left").with_columns(
-            pl.col("no_cluster").fill_null(value=True)
+            pl.col("no_cluster").fill_null(value=True),
+            compares_stores=pl.col("row").is_in(pl.concat([compared, dated.select("row")])["row"].unique().implode()),
         ),
         _together(dated, observed),
         {*inputs.unconfigured, *(() if retailer.country else (CALENDAR,))},
@@ -80,6 +83,22 @@ def sales_matter_from(inputs: Inputs) -> date:
         moments += [began - timedelta(days=facts.BEFORE_DAYS), *([compared] if compared else [])]
     days = [moment.date() - timedelta(days=facts.ZONE_DAYS) for moment in moments]
     return min([inputs.scope.first_day, *days])
+
+
+def others_matter(inputs: Inputs) -> bool:
+    """Whether any report of the scope is compared with other stores: with what a candidate covers, or by its prices.
+
+    Args:
+        inputs: of the series, the stores that are asked about.
+    """
+    for (name,), of_retailer in inputs["detected"].group_by("retailer"):
+        reports = facts.bounded(of_retailer)
+        if not _candidates(str(name), reports, inputs).is_empty():
+            return True
+        own = inputs["series"].filter(retailer=name)
+        if price_facts(reports, own)["price_compared"].any():
+            return True
+    return False
 
 
 def _candidates(name: str, reports: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:

@@ -22,6 +22,9 @@ ZONE_DAYS = 2
 DOUBLED = (1.75, 2.3)
 """Actual / expected that counts as twice: 2 within the error of an expectation and a few days of counts."""
 
+WINDOW = ("direction", "window_start", "last_anomalous_at")
+"""What one report shows to those of other stores: where it lies, and which way it goes."""
+
 _MICRO = pl.duration(microseconds=1)
 
 

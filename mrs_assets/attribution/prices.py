@@ -39,8 +39,8 @@ def price_facts(reports: pl.DataFrame, series: pl.DataFrame) -> pl.DataFrame:
 
     Returns:
         row; price_step (log of the price in the window over that of the 28 days before); price_evidence (0–1: size of
-        the step × how unusual it is × how far the other stores' prices of the product moved along). NULL where there
-        are no prices.
+        the step × how unusual it is × how far the other stores' prices of the product moved along); price_compared
+        (whether those of other stores matter to it). NULL where there are no prices.
     """
     of_items = _priced(series.join(reports, on="sku", how="semi"))
     items = of_items.group_by("sku", "ts").agg(pl.col("sold", "earned").sum())
@@ -71,7 +71,8 @@ def price_facts(reports: pl.DataFrame, series: pl.DataFrame) -> pl.DataFrame:
             others_step=_change("sold_others", "earned_others", "sold_others_before", "earned_others_before"),
             deviation=_deviation(),
         )
-        .select("row", "price_step", price_evidence=_evidence())
+        .with_columns(alone=_alone())
+        .select("row", "price_step", price_evidence=_evidence(), price_compared=(pl.col("alone") > 0) & ~_is_steady())
     )
 
 
@@ -116,17 +117,26 @@ def _deviation() -> pl.Expr:
     return pl.when(count >= FEWEST_PRICES).then(variance.sqrt() / _SCALE)
 
 
-def _evidence() -> pl.Expr:
+def _is_steady() -> pl.Expr:
+    return pl.col("deviation") <= STEADY_PRICE
+
+
+def _alone() -> pl.Expr:
+    """What the store's own prices say: size of the step × how unusual it is."""
     step = pl.col("price_step").abs()
     size = (step / log(1 + FULL_PRICE_STEP)).clip(0.0, 1.0)
     unusual = (step / pl.max_horizontal("deviation", pl.lit(0.001)) - STEADY_FROM) / (STEADY_AT - STEADY_FROM)
+    counts = (step >= log(1 + PRICE_STEP)) & pl.col("deviation").is_not_null()
+    return pl.when(counts).then(size * unusual.clip(0.0, 1.0))
+
+
+def _evidence() -> pl.Expr:
     along = (pl.col("others_step") / pl.col("price_step")).clip(0.0, 1.0)
     shared = (
-        pl.when(pl.col("deviation") <= STEADY_PRICE)
+        pl.when(_is_steady())
         .then(1.0)
         .when(pl.col("others_step").is_null())
         .then(UNCOMPARED_SHARE)
         .otherwise(ALONE_SHARE + (1 - ALONE_SHARE) * along)
     )
-    counts = (step >= log(1 + PRICE_STEP)) & pl.col("deviation").is_not_null()
-    return pl.when(counts).then(size * unusual.clip(0.0, 1.0) * shared)
+    return pl.col("alone") * shared

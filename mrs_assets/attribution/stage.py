@@ -7,7 +7,7 @@ from functools import reduce
 import polars as pl
 
 from mrs_assets.attribution import facts, kinds, pairs
-from mrs_assets.attribution.candidates import CALENDAR, considered, sales_matter_from
+from mrs_assets.attribution.candidates import CALENDAR, considered, others_matter, sales_matter_from
 from mrs_assets.attribution.evidence import evidence, snapshot, states
 from mrs_assets.attribution.fitted import load
 from mrs_assets.attribution.scoring import RANKED, ranked, ranked_by_model
@@ -20,7 +20,7 @@ from mrs_assets.contracts.logs.attributed import ATTRIBUTED
 from mrs_assets.contracts.logs.clustered import CLUSTERED
 from mrs_assets.contracts.logs.detected import DETECTED
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
-from mrs_assets.contracts.stage import Frames, Input, Inputs, Stage, Want
+from mrs_assets.contracts.stage import NO_OTHERS, Frames, Input, Inputs, Stage, Want
 
 IDENTITY = ["retailer", "business_day", "report_id", "tick", "store_id", "sku"]
 MODEL = "attribution_model"
@@ -52,7 +52,7 @@ def _of_retailer(name: str, reports: pl.DataFrame, inputs: Inputs) -> pl.DataFra
         best = ranked_by_model(found.candidates, rows, absent, model.artefact)
     of_inputs = states({*_LOGS_WANTED, CALENDAR}, inputs.missing, found.unconfigured)
     answers = [
-        found.reports.select("row", *IDENTITY, "no_cluster"),
+        found.reports.select("row", *IDENTITY, "no_cluster", "compares_stores"),
         *(_place(best, rank) for rank in range(1, RANKED + 1)),
         evidence(best, found.reports, of_inputs),
     ]
@@ -62,6 +62,7 @@ def _of_retailer(name: str, reports: pl.DataFrame, inputs: Inputs) -> pl.DataFra
             pl.col("proposed_cause").fill_null(kinds.UNKNOWN),
             pl.col("proposed_cause_category").fill_null(kinds.UNKNOWN),
             pl.col("confidence_score").fill_null(kinds.UNKNOWN_CONFIDENCE),
+            pl.when(pl.lit(not inputs.missing)).then("compares_stores"),
             context_snapshot=pl.lit(snapshot(of_inputs)),
             report_status=pl.lit("attributed"),
             is_degraded=pl.col("no_cluster"),
@@ -97,7 +98,14 @@ def _dated_input(feed: Contract) -> Input:
     return Input(feed, days_before=pairs.LOOK_BACK_DAYS + 2, days_after=int(kinds.LONGEST_LEAD_DAYS) + 2)
 
 
-_SALES = Input(SALES_TIMESERIES, days_before=facts.LOOK_BACK_DAYS + facts.ZONE_DAYS, matters_from=sales_matter_from)
+_COMPARES = "compares_stores"
+_SALES = Input(
+    SALES_TIMESERIES,
+    days_before=facts.LOOK_BACK_DAYS + facts.ZONE_DAYS,
+    others_if=_COMPARES,
+    others_matter=others_matter,
+    matters_from=sales_matter_from,
+)
 ATTRIBUTION_STAGE = Stage(
     name=ATTRIBUTED.name,
     writes=(ATTRIBUTED,),
@@ -105,9 +113,9 @@ ATTRIBUTION_STAGE = Stage(
     fallback=unattributed,
     down="MRPAL_down",
     answers="detected",
-    needs={"detected": Input(DETECTED)},
+    needs={"detected": Input(DETECTED, others_see=facts.WINDOW, others_if=_COMPARES)},
     wants={
-        "clustered": Want("MRCL_down", log=Input(CLUSTERED)),
+        "clustered": Want("MRCL_down", log=Input(CLUSTERED, others_before=NO_OTHERS)),
         "series": Want("series_down", log=_SALES),
         "promotions": Want("promotions_down", log=_dated_input(PROMOTIONS)),
         "campaigns": Want("campaigns_down", log=_dated_input(CAMPAIGNS)),
@@ -115,7 +123,7 @@ ATTRIBUTION_STAGE = Stage(
         "stores": Want("stores_down", log=Input(STORES, days_before=_ANY_DAY)),
         MODEL: Want("attribution_model_down", model=MODEL, load=load),
     },
-    code_version="2",
+    code_version="3",
     span="retailer",
     description=(
         "Why each report probably happened: dated, located candidates (promotions, campaigns, outside signals, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 
@@ -9,6 +10,7 @@ import polars as pl
 
 from mrs_assets.boundary.faults import asked_at, strike
 from mrs_assets.contracts.columns import SERIES
+from mrs_assets.contracts.contract import COORDINATES
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.stage import NO_OTHERS, Input, Inputs, Model, Stage, Want
@@ -61,7 +63,7 @@ class InputReader:
             dropped = name in withheld or "drop" in asked_at(self.settings, f"{stage.name}.{name}")
             if want.log is not None:
                 seen = Inputs(scope, self.settings, frames)
-                rows = want.log.contract.empty() if dropped else self._wanted(tx, stage, name, want.log, seen)
+                rows = want.log.contract.empty() if dropped else self._wanted(tx, stage, name, seen)
                 frames[name] = rows
                 if dropped or down_from(tx, want.log.contract, self.settings, scope.retailer) <= scope.first_day:
                     missing.add(name)
@@ -85,13 +87,22 @@ class InputReader:
         lasts = [*(day - timedelta(days=1) for day in firsts[1:]), scope.last_day]
         return [replace(scope, first_day=first, last_day=last) for first, last in zip(firsts, lasts, strict=True)]
 
-    def _wanted(self, tx: Transaction, stage: Stage, name: str, wanted: Input, seen: Inputs) -> pl.DataFrame:
+    def _wanted(self, tx: Transaction, stage: Stage, name: str, seen: Inputs) -> pl.DataFrame:
+        wanted = stage.wants[name].log
+        assert wanted is not None
         try:
             strike(self.settings, f"{stage.name}.{name}")
             wide = replace(input_scope(wanted, seen.scope), stores=None)
             if wanted.matters_from is not None:
                 wide = replace(wide, first_day=max(wide.first_day, wanted.matters_from(seen)))
-            return _rows(tx, wanted, wide)
+            if wanted.others_matter is None:
+                return _rows(tx, wanted, wide)
+            asked = tuple(seen.asked(str(stage.answers))["store_id"].unique().sort())
+            rows = _rows(tx, wanted, replace(wide, stores=asked))
+            if not wanted.others_matter(replace(seen, frames={**seen.frames, name: rows})):
+                return rows
+            others = {store for store, _ in tx.rows_per_store(wanted.contract, wide)} - {*asked}
+            return pl.concat([rows, _rows(tx, wanted, replace(wide, stores=tuple(sorted(others))))])
         except Exception as error:
             raise WantFailed(name, error) from error
 
@@ -116,10 +127,10 @@ def _is_limited_by_others(want: Want) -> bool:
 
 
 def _asked_series(tx: Transaction, stage: Stage, scope: Scope) -> pl.DataFrame | None:
-    """The series that a stage answers for; None where no need of it is limited to them."""
+    """The series that a stage answers for, with the days; None where no need of it is limited to them."""
     if stage.answers is None or all(need.others_before is None for need in stage.needs.values()):
         return None
-    return tx.live(stage.needs[stage.answers].contract, scope, columns=SERIES).unique()
+    return tx.live(stage.needs[stage.answers].contract, scope, columns=["business_day", *SERIES]).unique()
 
 
 def _live(tx: Transaction, stage: Stage, wanted: Input, scope: Scope, asked: pl.DataFrame | None) -> pl.DataFrame:
@@ -129,16 +140,36 @@ def _live(tx: Transaction, stage: Stage, wanted: Input, scope: Scope, asked: pl.
         return _rows(tx, wanted, own)
     if asked is None or wanted.others_before is None:
         return _rows(tx, wanted, replace(own, stores=None))
-    rows = _rows(tx, wanted, own, asked)
+    series = asked.select(SERIES).unique()
+    rows = _rows(tx, wanted, own, series)
     if wanted.others_before == NO_OTHERS:
         return rows
     near = input_scope(replace(wanted, days_before=wanted.others_before), replace(scope, stores=None))
-    return pl.concat([rows, _rows(tx, wanted, near).join(asked, on=SERIES, how="anti")])
+    days = asked.select("business_day").unique() if wanted.others_before == 0 else None
+    of_others = _rows(tx, wanted, near, days, wanted.others_see).join(series, on=SERIES, how="anti")
+    return pl.concat([rows, of_others], how="diagonal")
 
 
-def _rows(tx: Transaction, wanted: Input, scope: Scope, matching: pl.DataFrame | None = None) -> pl.DataFrame:
-    """What stages see of a log's rows, in any order: what their writer said, and not who wrote it when."""
-    return tx.live(wanted.contract, scope, columns=wanted.contract.body, matching=matching, in_order=False)
+def _rows(
+    tx: Transaction,
+    wanted: Input,
+    scope: Scope,
+    matching: pl.DataFrame | None = None,
+    seen: Collection[str] | None = None,
+) -> pl.DataFrame:
+    """What stages see of a log's rows, in any order: what their writer said, and not who wrote it when.
+
+    Args:
+        tx: the open transaction.
+        wanted: the log.
+        scope: which rows.
+        matching: values that they have in some columns.
+        seen: columns that are looked at, beside those that say which row it is; None: all.
+    """
+    contract = wanted.contract
+    looked_at = contract.body if seen is None else {*COORDINATES, *SERIES, *contract.key, *seen}
+    columns = [column for column in contract.body if column in looked_at]
+    return tx.live(contract, scope, columns=columns, matching=matching, in_order=False)
 
 
 def input_scope(wanted: Input, scope: Scope) -> Scope:

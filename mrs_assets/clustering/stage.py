@@ -105,8 +105,8 @@ CLUSTERING_STAGE = Stage(
     down="MRCL_down",
     answers="detected",
     needs={
-        "detected": Input(DETECTED),
-        "series": Input(SALES_TIMESERIES, days_before=LOOK_BACK_DAYS + 1, others_before=0),
+        "detected": Input(DETECTED, others_see=("direction",)),
+        "series": Input(SALES_TIMESERIES, days_before=LOOK_BACK_DAYS + 1, others_before=0, others_see=("coverage",)),
         "baseline": Input(BASELINE, days_before=LOOK_BACK_DAYS + 1, others_before=NO_OTHERS),
     },
     wants={MODEL: Want("cluster_library_down", model=MODEL, load=load)},

@@ -201,8 +201,11 @@ def uncohorted(inputs: Inputs) -> Frames:
     return {COHORTED.name: COHORTED.conform(rows), EVENTS.name: inputs["events"].select(list(EVENTS.body))}
 
 
-def _remembered(log: Contract) -> Input:
-    return Input(log, days_before=moments.HORIZON.days + 2, days_after=DAYS_AHEAD)
+def _remembered(log: Contract, *seen: str) -> Input:
+    return Input(log, days_before=moments.HORIZON.days + 2, days_after=DAYS_AHEAD, others_see=seen or None)
+
+
+_CAUSE = ("proposed_cause", "proposed_cause_category", "confidence_score", "degraded_reasons")
 
 
 COHORTING_STAGE = Stage(
@@ -214,8 +217,8 @@ COHORTING_STAGE = Stage(
     answers="detected",
     needs={"detected": _remembered(DETECTED), "previous": Input(COHORTED), "events": Input(EVENTS)},
     wants={
-        "clustered": Want("MRCL_down", log=_remembered(CLUSTERED)),
-        "attributed": Want("MRPAL_down", log=_remembered(ATTRIBUTED)),
+        "clustered": Want("MRCL_down", log=_remembered(CLUSTERED, "cluster_id", "cluster_name")),
+        "attributed": Want("MRPAL_down", log=_remembered(ATTRIBUTED, *_CAUSE)),
         "ended": Want("MEEL_down", log=_remembered(ENDED)),
         "stores": Want("stores_down", log=Input(STORES, days_before=_ANY_DAY)),
     },

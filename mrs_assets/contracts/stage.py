@@ -32,6 +32,12 @@ class Input:
         past_only: only rows before the first computed day: a log's own past.
         others_before: days before a row's own day on which rows of *other* series can matter to it; None: as many as
             of its own. For a stage that sees its whole retailer and answers. Rows of others further off are not read.
+        others_see: columns in which a row of another store can matter, beside its key; None: all. To a stage that sees
+            everything, each is one of another store.
+        others_if: column of the answers which says that rows of other stores matter to them: those that say False do
+            not feel any. None: they matter to all.
+        others_matter: what the stage sees with rows of the asked stores alone → whether those of others matter to any
+            answer. Where they do not, they are not read.
         matters_from: for a want whose look-back is for the worst case: what the stage sees of the inputs without one →
             the first day of which rows matter to what is asked this time. Rows of days before it are not read.
     """
@@ -41,6 +47,9 @@ class Input:
     days_after: int = 0
     past_only: bool = False
     others_before: int | None = None
+    others_see: tuple[str, ...] | None = None
+    others_if: str | None = None
+    others_matter: Callable[[Inputs], bool] | None = None
     matters_from: Callable[[Inputs], date] | None = None
 
 

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 
 import polars as pl
@@ -27,7 +27,7 @@ from mrs_resources.log_store import EVER, Transaction
 
 MOST_PARTS = 24
 """Rectangles that one stage is cut into; beyond, stores and then days are put together, at the price of computing
-more than needed."""
+more than needed. Stores always are where a stage sees its retailer, since it reads much for any of them."""
 
 _PENDING = {"store_id": pl.String(), "day": pl.Date(), "written_at": INSTANT}
 
@@ -121,29 +121,52 @@ def _felt(tx: Transaction, stage: Stage, wanted: Input, replay: Replay) -> pl.Da
         return pl.DataFrame(schema=_PENDING)
     log = wanted.contract.name
     whose = None if stage.span == "everything" else replay.retailer
-    rows = tx.changed(wanted.contract, replay.since.get(log, replay.planned_after), whose)
-    forced = [(None, day, replay.planned_after) for day in replay.forced.get(log, ())]
-    rows = pl.concat([rows, pl.DataFrame(forced, schema=rows.schema, orient="row")])
-    if rows.is_empty():
+    since = replay.since.get(log, replay.planned_after)
+    rows = tx.changed(wanted.contract, since, whose)
+    forced = pl.DataFrame(
+        [(None, day, replay.planned_after) for day in replay.forced.get(log, ())], schema=rows.schema, orient="row"
+    )
+    if rows.is_empty() and forced.is_empty():
         return pl.DataFrame(schema=_PENDING)
+    felt = [] if stage.span == "everything" else [_by_day(stage, wanted, pl.concat([rows, forced]), replay)]
+    if stage.span != "store" and wanted.others_before != NO_OTHERS:
+        if wanted.others_see is not None:
+            rows = tx.changed(wanted.contract, since, whose, wanted.others_see)
+        before = wanted.days_before if wanted.others_before is None else wanted.others_before
+        of_others = pl.concat([rows, forced]).with_columns(store_id=pl.lit(None, dtype=pl.String))
+        days = _by_day(stage, replace(wanted, days_before=before), of_others, replay)
+        felt.append(
+            days if wanted.others_if is None else _of_those_that_compare(tx, stage, wanted.others_if, days, whose)
+        )
+    return pl.concat(felt).group_by("store_id", "day").agg(pl.col("written_at").max())
+
+
+def _by_day(stage: Stage, wanted: Input, rows: pl.DataFrame, replay: Replay) -> pl.DataFrame:
+    """The days that look back on rows."""
     after = -1 if wanted.past_only else wanted.days_after
     if stage.span == "everything" and replay.is_alone:
         after = 0
-    spans = [rows.with_columns(before=wanted.days_before, after=after)] if stage.span != "everything" else []
-    if stage.span != "store" and wanted.others_before != NO_OTHERS:
-        others = wanted.days_before if wanted.others_before is None else wanted.others_before
-        spans.append(rows.with_columns(store_id=pl.lit(None, dtype=pl.String), before=others, after=after))
-    felt = pl.concat(spans, how="vertical_relaxed").with_columns(
-        first=pl.max_horizontal(pl.col("business_day") - pl.duration(days="after"), pl.lit(replay.first_of(stage))),
-        last=pl.min_horizontal(pl.col("business_day") + pl.duration(days="before"), pl.lit(replay.last_of(stage))),
-    )
-    return _by_day(felt)
-
-
-def _by_day(felt: pl.DataFrame) -> pl.DataFrame:
-    there = felt.filter(pl.col("first") <= pl.col("last"))
+    day, first, last = pl.col("business_day"), pl.lit(replay.first_of(stage)), pl.lit(replay.last_of(stage))
+    there = rows.with_columns(
+        first=pl.max_horizontal(day - timedelta(days=after), first),
+        last=pl.min_horizontal(day + timedelta(days=wanted.days_before), last),
+    ).filter(pl.col("first") <= pl.col("last"))
     days = there.with_columns(day=pl.date_ranges("first", "last")).explode("day")
     return days.group_by("store_id", "day").agg(pl.col("written_at").max()).select(list(_PENDING))
+
+
+def _of_those_that_compare(
+    tx: Transaction, stage: Stage, compares: str, days: pl.DataFrame, retailer: str | None
+) -> pl.DataFrame:
+    """Of days on which rows of other stores are felt, the stores with an answer that they matter to."""
+    if days.is_empty():
+        return days
+    first, last = days.select(first=pl.col("day").min(), last=pl.col("day").max()).row(0)
+    answers = tx.live(
+        stage.writes[0], Scope(first, last, retailer), columns=["store_id", "business_day", compares], in_order=False
+    )
+    whose = answers.filter(pl.col(compares).fill_null(value=True)).select("store_id", day="business_day").unique()
+    return days.drop("store_id").join(whose, on="day").select(list(_PENDING))
 
 
 def _never_computed(tx: Transaction, stage: Stage, replay: Replay) -> pl.DataFrame:
@@ -199,16 +222,22 @@ def _rectangles(stage: Stage, days: pl.DataFrame, asked: pl.DataFrame | None, re
     if asked is not None:
         whole = whole.join(asked, on="day", how="semi")
         rest = rest.join(asked, on=["store_id", "day"], how="semi")
-    rest = rest.join(whole, on="day", how="anti")
-    groups: dict[tuple[Days, ...], list[str]] = {}
-    for (store,), own in rest.group_by("store_id"):
-        there = None if asked is None else asked.filter(store_id=store)
-        groups.setdefault(tuple(_spans(own, there)), []).append(str(store))
-    if sum(map(len, groups)) > MOST_PARTS:
-        groups = {tuple(bridged(_spans(rest, asked), MOST_PARTS)): rest["store_id"].unique().to_list()}
     yield from (Scope(*span, whose) for span in bridged(_spans(whole, asked), MOST_PARTS))
-    for spans, stores in groups.items():
-        yield from (Scope(*span, whose, tuple(sorted(stores))) for span in spans)
+    rest = rest.join(whole, on="day", how="anti")
+    if asked is not None:
+        asked = asked.join(whole, on="day", how="anti").join(rest, on="store_id", how="semi")
+    groups: dict[Days, list[str]] = {}
+    if stage.span == "store":
+        for (store,), own in rest.group_by("store_id"):
+            for span in _spans(own, None if asked is None else asked.filter(store_id=store)):
+                groups.setdefault(span, []).append(str(store))
+    if stage.span != "store" or len(groups) > MOST_PARTS:
+        groups = {
+            span: rest.filter(pl.col("day").is_between(*span))["store_id"].unique().to_list()
+            for span in bridged(_spans(rest, asked), MOST_PARTS)
+        }
+    for span, stores in groups.items():
+        yield Scope(*span, whose, tuple(sorted(stores)))
 
 
 def _spans(days: pl.DataFrame, asked: pl.DataFrame | None) -> list[Days]:

@@ -74,6 +74,27 @@ def test_a_changed_row_becomes_the_next_version_and_the_old_one_stays(store: Log
     assert history.select("units", "version").rows()[1:] == [(6, 1), (7, 2)]
 
 
+def test_what_changed_in_some_columns_is_told_apart_from_what_changed_in_others(store: LogStore) -> None:
+    offer(store, {("s1", 1): 5, ("s2", 1): 5, ("s3", 1): 5, ("s4", 1): None, ("s5", 1): 5})
+    with store.transaction() as tx:
+        since = tx.newest_write(SALES_TIMESERIES)
+    offer(store, {("s1", 1): 6, ("s2", 1): 5, ("s4", 1): 5, ("s5", 1): None, ("s6", 1): 5})
+    with store.transaction() as tx:
+        between = tx.newest_write(SALES_TIMESERIES)
+    offer(store, {("s1", 1): 7, ("s2", 1): 5, ("s4", 1): 6, ("s5", 1): 5, ("s6", 1): 6})
+    assert since is not None
+    assert between is not None
+    with store.transaction() as tx:
+        changed = {columns: tx.changed(SALES_TIMESERIES, since, "acme", columns) for columns in (None, ("coverage",))}
+        later = tx.changed(SALES_TIMESERIES, between, "acme", ("coverage",))
+    assert changed[None]["store_id"].to_list() == ["s1", "s3", "s4", "s5", "s6"]
+    # s3 is gone, s4 and s6 came, s5 is as it was but was not in between; of s1 the units alone are others.
+    told = changed["coverage",].select("store_id", "written_at").rows()
+    assert [whose for whose, _ in told] == ["s3", "s4", "s5", "s6"]
+    assert {whose: at > between for whose, at in told} == {"s3": False, "s4": False, "s5": True, "s6": False}
+    assert later["store_id"].to_list() == ["s5"]
+
+
 def test_a_key_that_the_whole_truth_no_longer_holds_is_retracted(store: LogStore) -> None:
     offer(store, {("s1", 1): 5, ("s1", 2): 6})
     assert offer(store, {("s1", 1): 5}).retracted == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -14,19 +14,21 @@ from polars.testing import assert_frame_equal
 from mrs_assets.boundary import pieces
 from mrs_assets.boundary.reading import InputReader
 from mrs_assets.boundary.stage_run import StageRunner
+from mrs_assets.contracts.contract import COORDINATES
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import ContextFeed
-from mrs_assets.contracts.stage import Frames, Inputs, Stage
+from mrs_assets.contracts.stage import Frames, Input, Inputs, Stage
 from mrs_assets.graph import STAGES
 from mrs_resources.isolation import WORKER
 from mrs_resources.kernel import Provenance
 from tests.conftest import SteppingClock
 from tests.histories import in_memory
 from tests.histories.driver import Home
-from tests.stories.test_one_anomaly import spike
+from tests.stories.test_one_anomaly import SPIKE
 from tests.world import FIRST_DAY, REPORTS_FROM, World, daily_sales, settings_for
 
 DAYS = 124
+MOVED = {("s1", "eggs"), ("s2", "eggs"), ("s3", "tea")}
 EACH_STAGE = pytest.mark.parametrize("stage", STAGES, ids=lambda s: s.name)
 EACH_WANT = pytest.mark.parametrize(
     ("stage", "want"), [(s, w) for s in STAGES for w in s.wants], ids=lambda v: v if isinstance(v, str) else v.name
@@ -39,13 +41,26 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield world_at(tmp_path_factory.mktemp("stages"))
 
 
+def moved(store: str, sku: str, day: date, units: float) -> float:
+    """Eggs when much speaks for a cause, tea at another price, and milk when nothing does."""
+    is_quiet_time = REPORTS_FROM < day < REPORTS_FROM + timedelta(days=4)
+    return units * 3 if (is_quiet_time if sku == "milk" else day in SPIKE and (store, sku) in MOVED) else units
+
+
+def tea_price() -> pl.Expr:
+    """A share of the usual price: tea's changes by the day, and is low in one store while much is sold of it."""
+    by_day = pl.when(pl.col("ts").dt.day() % 2 == 0).then(1.1).otherwise(0.9)
+    low = pl.when((pl.col("store_id") == "s3") & pl.col("ts").is_in(SPIKE)).then(0.6).otherwise(1.0)
+    return pl.when(pl.col("sku") == "tea").then(by_day * low).otherwise(1.0)
+
+
 def world_at(home: Path) -> World:
     in_memory.begin(home)
     feeds = {name: ContextFeed() for name in ("promotions", "campaigns", "contextual_events", "stores")}
     clock = SteppingClock()
     world = World(home, settings_for(home).model_copy(update={"feeds": feeds}), clock)
     first, last = FIRST_DAY + timedelta(days=117), FIRST_DAY + timedelta(days=121)
-    world.send(daily_sales(DAYS, change=spike))
+    world.send(daily_sales(DAYS, change=moved).with_columns(revenue=pl.col("revenue") * tea_price()))
     span = {"start_day": [first], "end_day": [last]}
     world.send(
         pl.DataFrame({"promotion_id": ["p1"], "store_id": ["s2"], "sku": ["eggs"], **span}), "p.json", feed="promotions"
@@ -72,6 +87,21 @@ def without(inputs: Inputs, stage: Stage, wants: set[str]) -> Inputs:
     """The same inputs with some wants configured and not there."""
     configured = replace(inputs, unconfigured=frozenset())
     return configured.withholding({name: stage.wants[name] for name in wants})
+
+
+def logs_of(stage: Stage) -> dict[str, Input]:
+    """Every log that a stage reads, by the name of the input."""
+    return stage.needs | {name: want.log for name, want in stage.wants.items() if want.log is not None}
+
+
+def seeing_all(stage: Stage) -> Stage:
+    """The same stage, shown every row of its needs."""
+    return replace(stage, needs={name: replace(need, others_before=None) for name, need in stage.needs.items()})
+
+
+def column_for_others(stage: Stage) -> str:
+    """The column by which its answers say whether other stores matter to them."""
+    return next((wanted.others_if for wanted in logs_of(stage).values() if wanted.others_if), "")
 
 
 def content(stage: Stage, frames: Frames) -> dict[str, pl.DataFrame]:
@@ -149,12 +179,50 @@ def test_its_fallback_keeps_every_key(stage: Stage, world: World) -> None:
 @pytest.mark.parametrize("stage", [s for s in STAGES if s.span == "retailer"], ids=lambda s: s.name)
 def test_a_store_alone_is_told_what_it_is_told_among_all(stage: Stage, world: World) -> None:
     (log,) = stage.writes
-    seeing_all = replace(stage, needs={name: replace(need, others_before=None) for name, need in stage.needs.items()})
-    among_all = content(stage, stage.compute(inputs_of(world, seeing_all)))[log.name]
+    among_all = content(stage, stage.compute(inputs_of(world, seeing_all(stage))))[log.name]
     assert among_all.height > 0
     for store in among_all["store_id"].unique():
         alone = content(stage, stage.compute(inputs_of(world, stage, (store,))))[log.name]
         assert_frame_equal(alone, among_all.filter(store_id=store))
+
+
+@pytest.mark.parametrize(
+    ("stage", "name"),
+    [(s, name) for s in STAGES for name, wanted in logs_of(s).items() if wanted.others_see is not None],
+    ids=lambda v: v if isinstance(v, str) else v.name,
+)
+def test_of_other_stores_it_sees_the_columns_that_it_declares(stage: Stage, name: str, world: World) -> None:
+    wanted = logs_of(stage)[name]
+    shown = {*COORDINATES, "store_id", "sku", *wanted.contract.key, *(wanted.others_see or ())}
+    hidden = [pl.lit(None, dtype=t).alias(c) for c, t in wanted.contract.body.items() if c not in shown]
+    assert hidden
+    log = stage.writes[0]
+    for store in (None,) if stage.span == "everything" else ("s1", "s2", "s3"):
+        inputs = inputs_of(world, seeing_all(stage), None if store is None else (store,))
+        rows, is_other = inputs[name], pl.lit(value=True) if store is None else pl.col("store_id") != store
+        others = rows.filter(is_other).with_columns(hidden)
+        assert others.height > 0
+        frames = {**inputs.frames, name: pl.concat([rows.filter(~is_other), others])}
+        seen = content(stage, stage.compute(inputs))[log.name]
+        assert seen.height > 0
+        assert_frame_equal(content(stage, stage.compute(replace(inputs, frames=frames)))[log.name], seen)
+
+
+@pytest.mark.parametrize("stage", [s for s in STAGES if column_for_others(s)], ids=lambda s: s.name)
+def test_an_answer_says_whether_other_stores_matter_to_it(stage: Stage, world: World) -> None:
+    column, log = column_for_others(stage), stage.writes[0]
+    inputs = inputs_of(world, stage)
+    answers = content(stage, stage.compute(inputs))[log.name]
+    assert {*answers[column]} == {True, False}
+    concerned = [name for name, wanted in logs_of(stage).items() if wanted.others_if is not None]
+    differing = False
+    for store in answers["store_id"].unique():
+        alone = {name: inputs[name].filter(store_id=store) for name in concerned}
+        by_itself = content(stage, stage.compute(replace(inputs, frames={**inputs.frames, **alone})))[log.name]
+        own = answers.filter(store_id=store)
+        assert_frame_equal(by_itself.filter(~own[column]), own.filter(~own[column]))
+        differing |= not by_itself.equals(own)
+    assert differing
 
 
 @pytest.mark.parametrize("stage", [s for s in STAGES if s.span != "everything"], ids=lambda s: s.name)

@@ -34,6 +34,9 @@ class ProposedAttribution(Rows):
     confidence_score_3: float = share(description="Probability of the third cause.")
     supporting_evidence: str = optional(description="JSON: candidate ids, features, what would change the answer.")
     context_snapshot: str = optional(description="JSON: which optional inputs were present, absent or not configured.")
+    compares_stores: bool = optional(
+        description="Whether other stores' sales and reports matter to the answer; NULL: inputs were missing."
+    )
     report_status: str = required(
         str_matches=r"^attributed(_degraded_\w+)?$",
         description="`attributed`, with `_degraded_<reason>` where degraded.",
