@@ -88,21 +88,9 @@ class InputReader:
         return [replace(scope, first_day=first, last_day=last) for first, last in zip(firsts, lasts, strict=True)]
 
     def _wanted(self, tx: Transaction, stage: Stage, name: str, seen: Inputs) -> pl.DataFrame:
-        wanted = stage.wants[name].log
-        assert wanted is not None
         try:
             strike(self.settings, f"{stage.name}.{name}")
-            wide = replace(input_scope(wanted, seen.scope), stores=None)
-            if wanted.matters_from is not None:
-                wide = replace(wide, first_day=max(wide.first_day, wanted.matters_from(seen)))
-            if wanted.others_matter is None:
-                return _rows(tx, wanted, wide)
-            asked = tuple(seen.asked(str(stage.answers))["store_id"].unique().sort())
-            rows = _rows(tx, wanted, replace(wide, stores=asked))
-            if not wanted.others_matter(replace(seen, frames={**seen.frames, name: rows})):
-                return rows
-            others = {store for store, _ in tx.rows_per_store(wanted.contract, wide)} - {*asked}
-            return pl.concat([rows, _rows(tx, wanted, replace(wide, stores=tuple(sorted(others))))])
+            return _that_matter(tx, stage, name, seen)
         except Exception as error:
             raise WantFailed(name, error) from error
 
@@ -148,6 +136,23 @@ def _live(tx: Transaction, stage: Stage, wanted: Input, scope: Scope, asked: pl.
     days = asked.select("business_day").unique() if wanted.others_before == 0 else None
     of_others = _rows(tx, wanted, near, days, wanted.others_see).join(series, on=SERIES, how="anti")
     return pl.concat([rows, of_others], how="diagonal")
+
+
+def _that_matter(tx: Transaction, stage: Stage, name: str, seen: Inputs) -> pl.DataFrame:
+    """Rows of a want, as far back as they matter; of stores that are not asked about only where they do."""
+    wanted = stage.wants[name].log
+    assert wanted is not None
+    wide = replace(input_scope(wanted, seen.scope), stores=None)
+    if wanted.matters_from is not None:
+        wide = replace(wide, first_day=max(wide.first_day, wanted.matters_from(seen)))
+    if wanted.others_matter is None:
+        return _rows(tx, wanted, wide)
+    asked = tuple(seen.asked(str(stage.answers))["store_id"].unique().sort())
+    others = tuple(sorted({store for store, _ in tx.rows_per_store(wanted.contract, wide)} - {*asked}))
+    rows = _rows(tx, wanted, replace(wide, stores=asked))
+    if others and wanted.others_matter(replace(seen, frames={**seen.frames, name: rows})):
+        return pl.concat([rows, _rows(tx, wanted, replace(wide, stores=others))])
+    return rows
 
 
 def _rows(
