@@ -123,7 +123,7 @@ ATTRIBUTION_STAGE = Stage(
         "stores": Want("stores_down", log=Input(STORES, days_before=_ANY_DAY)),
         MODEL: Want("attribution_model_down", model=MODEL, load=load),
     },
-    code_version="3",
+    code_version="2",
     span="retailer",
     description=(
         "Why each report probably happened: dated, located candidates (promotions, campaigns, outside signals, "
