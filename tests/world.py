@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -59,6 +59,12 @@ def daily_sales(
                     row = {"store_id": store, "sku": sku, "ts": day, "units": int(units)}
                     rows.append(row | {"revenue": round(units * price, 2)})
     return pl.DataFrame(rows)
+
+
+def unsteady_price(store: str, days: Collection[date]) -> pl.Expr:
+    """Shares of the usual price: other ones every day, and low in one store on some days."""
+    by_day = pl.when(pl.col("ts").dt.day() % 2 == 0).then(1.1).otherwise(0.9)
+    return by_day * pl.when((pl.col("store_id") == store) & pl.col("ts").is_in(days)).then(0.6).otherwise(1.0)
 
 
 @dataclass

@@ -25,7 +25,7 @@ from tests.conftest import SteppingClock
 from tests.histories import in_memory
 from tests.histories.driver import Home
 from tests.stories.test_one_anomaly import SPIKE
-from tests.world import FIRST_DAY, REPORTS_FROM, World, daily_sales, settings_for
+from tests.world import FIRST_DAY, REPORTS_FROM, World, daily_sales, settings_for, unsteady_price
 
 DAYS = 124
 MOVED = {("s1", "eggs"), ("s2", "eggs"), ("s3", "tea")}
@@ -47,20 +47,14 @@ def moved(store: str, sku: str, day: date, units: float) -> float:
     return units * 3 if (is_quiet_time if sku == "milk" else day in SPIKE and (store, sku) in MOVED) else units
 
 
-def tea_price() -> pl.Expr:
-    """A share of the usual price: tea's changes by the day, and is low in one store while much is sold of it."""
-    by_day = pl.when(pl.col("ts").dt.day() % 2 == 0).then(1.1).otherwise(0.9)
-    low = pl.when((pl.col("store_id") == "s3") & pl.col("ts").is_in(SPIKE)).then(0.6).otherwise(1.0)
-    return pl.when(pl.col("sku") == "tea").then(by_day * low).otherwise(1.0)
-
-
 def world_at(home: Path) -> World:
     in_memory.begin(home)
     feeds = {name: ContextFeed() for name in ("promotions", "campaigns", "contextual_events", "stores")}
     clock = SteppingClock()
     world = World(home, settings_for(home).model_copy(update={"feeds": feeds}), clock)
     first, last = FIRST_DAY + timedelta(days=117), FIRST_DAY + timedelta(days=121)
-    world.send(daily_sales(DAYS, change=moved).with_columns(revenue=pl.col("revenue") * tea_price()))
+    price = pl.when(pl.col("sku") == "tea").then(unsteady_price("s3", SPIKE)).otherwise(1.0)
+    world.send(daily_sales(DAYS, change=moved).with_columns(revenue=pl.col("revenue") * price))
     span = {"start_day": [first], "end_day": [last]}
     world.send(
         pl.DataFrame({"promotion_id": ["p1"], "store_id": ["s2"], "sku": ["eggs"], **span}), "p.json", feed="promotions"
