@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+IN_GROUPS := -n 2 --dist loadgroup --no-loadscope-reorder
 export MRS_HOME ?= $(CURDIR)/.mrs
 
 .PHONY: demo test test-lake soak ui lint format docs bench evaluate evaluate-peers lock clean
@@ -16,16 +17,17 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY) ## a year of real sales, reports for its last 13 weeks
 	$(BIN)/mrs demo
 
-test: $(READY) ## every test
-	$(BIN)/python -m pytest -n 2
+test: $(READY) ## every test but the sweeps, which `make soak` runs
+	$(BIN)/python -m pytest $(IN_GROUPS) -m "not sweep"
 
 test-lake: ## the same promises in a lake and over workers; needs PostgreSQL
 	$(PYTHON) -m venv .venv-lake
 	.venv-lake/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-lake.lock
 	.venv-lake/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	MRS_TEST_LAKES=1 .venv-lake/bin/python -m pytest -n 2 -m lake
+	MRS_TEST_LAKES=1 .venv-lake/bin/python -m pytest $(IN_GROUPS) -m "lake and not sweep"
 
-soak: $(READY) ## random histories, kills and readers by the thousand; hours: see tests/histories/soak.py
+soak: $(READY) ## the sweeps, then histories, kills and readers by the thousand; hours: see tests/histories/soak.py
+	$(BIN)/python -m pytest $(IN_GROUPS) -m sweep
 	$(BIN)/python -m tests.histories.soak
 
 ui: $(READY) ## Dagster's UI with sensors and schedules, on the loopback interface

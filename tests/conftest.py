@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,6 +31,9 @@ def _on_one_thread(*arguments: Any, config: dict[str, Any] | None = None, **name
 
 
 duckdb.connect = _on_one_thread
+
+MOST_ON_A_LAKE = 6
+"""Cases of one test that are tried on a lake, where each costs several times as much."""
 
 
 class SteppingClock:
@@ -73,6 +77,25 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if metafunc.module.__name__ in backends.CONFORMING:
         lake = pytest.param("ducklake", marks=backends.ON_A_LAKE)
         metafunc.parametrize("backend", ["file", lake], indirect=True, scope="module")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Send to one worker what shares a world: the tests of a module, or of a room with a world of its own.
+
+    Such rooms come first, so that no worker is left alone with one at the end. What a test tries of very many logs or
+    files it tries on a lake of a few: the rest is a sweep.
+    """
+    on_a_lake = Counter[str]()
+    with_own_world = {item for item in items if (item.path.parent / "conftest.py").exists()}
+    for item in items:
+        module = Path(item.nodeid.partition("::")[0])
+        item.add_marker(pytest.mark.xdist_group(str(module.parent if item in with_own_world else module)))
+        if item.get_closest_marker("lake"):
+            test = item.nodeid.partition("[")[0]
+            on_a_lake[test] += 1
+            if on_a_lake[test] > MOST_ON_A_LAKE:
+                item.add_marker(pytest.mark.sweep)
+    items.sort(key=lambda item: item not in with_own_world)
 
 
 @pytest.fixture

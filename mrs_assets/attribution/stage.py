@@ -20,7 +20,7 @@ from mrs_assets.contracts.logs.attributed import ATTRIBUTED
 from mrs_assets.contracts.logs.clustered import CLUSTERED
 from mrs_assets.contracts.logs.detected import DETECTED
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
-from mrs_assets.contracts.stage import NO_OTHERS, Frames, Input, Inputs, Stage, Want
+from mrs_assets.contracts.stage import Frames, Input, Inputs, Others, Stage, Want
 
 IDENTITY = ["retailer", "business_day", "report_id", "tick", "store_id", "sku"]
 MODEL = "attribution_model"
@@ -102,8 +102,7 @@ _COMPARES = "compares_stores"
 _SALES = Input(
     SALES_TIMESERIES,
     days_before=facts.LOOK_BACK_DAYS + facts.ZONE_DAYS,
-    others_if=_COMPARES,
-    others_matter=others_matter,
+    others=Others(told_by=_COMPARES, matter=others_matter),
     matters_from=sales_matter_from,
 )
 ATTRIBUTION_STAGE = Stage(
@@ -113,9 +112,9 @@ ATTRIBUTION_STAGE = Stage(
     fallback=unattributed,
     down="MRPAL_down",
     answers="detected",
-    needs={"detected": Input(DETECTED, others_see=facts.WINDOW, others_if=_COMPARES)},
+    needs={"detected": Input(DETECTED, others=Others(columns=facts.WINDOW, told_by=_COMPARES))},
     wants={
-        "clustered": Want("MRCL_down", log=Input(CLUSTERED, others_before=NO_OTHERS)),
+        "clustered": Want("MRCL_down", log=Input(CLUSTERED, others=None)),
         "series": Want("series_down", log=_SALES),
         "promotions": Want("promotions_down", log=_dated_input(PROMOTIONS)),
         "campaigns": Want("campaigns_down", log=_dated_input(CAMPAIGNS)),

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from mrs_assets.boundary.reading import InputReader, input_scope
 from mrs_assets.contracts.scope import Scope
-from mrs_assets.contracts.stage import NO_OTHERS, Stage
+from mrs_assets.contracts.stage import Stage
 from mrs_resources.log_store import Transaction
 
 ROWS_AT_ONCE = 4_000_000
@@ -101,9 +101,8 @@ def _days_at_once(tx: Transaction, stage: Stage, scope: Scope, workers: int) -> 
     for wanted in stage.reads:
         stored = sum(rows for _, rows in tx.rows_per_store(wanted.contract, replace(scope, stores=None)))
         largest = max(largest, stored)
-        if stored and wanted.others_before != NO_OTHERS:
-            before = wanted.days_before if wanted.others_before is None else wanted.others_before
-            most = min(most, ROWS_AT_ONCE * days // stored - before)
+        if stored and wanted.others is not None:
+            most = min(most, ROWS_AT_ONCE * days // stored - wanted.of_others.days_before)
     return max(min(most, -(-days // _shares(largest, workers))), LEAST_DAYS)
 
 

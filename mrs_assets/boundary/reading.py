@@ -13,7 +13,7 @@ from mrs_assets.contracts.columns import SERIES
 from mrs_assets.contracts.contract import COORDINATES
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
-from mrs_assets.contracts.stage import NO_OTHERS, Input, Inputs, Model, Stage, Want
+from mrs_assets.contracts.stage import Input, Inputs, Model, Stage, Want
 from mrs_resources.breaker import approach, model_breaker, note_failure, note_success
 from mrs_resources.kernel import Provenance
 from mrs_resources.liveness import down_from, is_configured
@@ -116,9 +116,13 @@ def _is_limited_by_others(want: Want) -> bool:
 
 def _asked_series(tx: Transaction, stage: Stage, scope: Scope) -> pl.DataFrame | None:
     """The series that a stage answers for, with the days; None where no need of it is limited to them."""
-    if stage.answers is None or all(need.others_before is None for need in stage.needs.values()):
+    if stage.answers is None or not any(map(_is_limited_to_the_asked, stage.needs.values())):
         return None
     return tx.live(stage.needs[stage.answers].contract, scope, columns=["business_day", *SERIES]).unique()
+
+
+def _is_limited_to_the_asked(need: Input) -> bool:
+    return need.others is None or need.others.days_before is not None
 
 
 def _live(tx: Transaction, stage: Stage, wanted: Input, scope: Scope, asked: pl.DataFrame | None) -> pl.DataFrame:
@@ -126,15 +130,15 @@ def _live(tx: Transaction, stage: Stage, wanted: Input, scope: Scope, asked: pl.
     own = input_scope(wanted, scope)
     if stage.span == "store":
         return _rows(tx, wanted, own)
-    if asked is None or wanted.others_before is None:
+    if asked is None or not _is_limited_to_the_asked(wanted):
         return _rows(tx, wanted, replace(own, stores=None))
     series = asked.select(SERIES).unique()
     rows = _rows(tx, wanted, own, series)
-    if wanted.others_before == NO_OTHERS:
+    if wanted.others is None:
         return rows
-    near = input_scope(replace(wanted, days_before=wanted.others_before), replace(scope, stores=None))
-    days = asked.select("business_day").unique() if wanted.others_before == 0 else None
-    of_others = _rows(tx, wanted, near, days, wanted.others_see).join(series, on=SERIES, how="anti")
+    near = input_scope(wanted.of_others, replace(scope, stores=None))
+    days = asked.select("business_day").unique() if wanted.others.days_before == 0 else None
+    of_others = _rows(tx, wanted, near, days, wanted.others.columns).join(series, on=SERIES, how="anti")
     return pl.concat([rows, of_others], how="diagonal")
 
 
@@ -145,12 +149,12 @@ def _that_matter(tx: Transaction, stage: Stage, name: str, seen: Inputs) -> pl.D
     wide = replace(input_scope(wanted, seen.scope), stores=None)
     if wanted.matters_from is not None:
         wide = replace(wide, first_day=max(wide.first_day, wanted.matters_from(seen)))
-    if wanted.others_matter is None:
+    if wanted.others is None or wanted.others.matter is None:
         return _rows(tx, wanted, wide)
     asked = tuple(seen.asked(str(stage.answers))["store_id"].unique().sort())
     others = tuple(sorted({store for store, _ in tx.rows_per_store(wanted.contract, wide)} - {*asked}))
     rows = _rows(tx, wanted, replace(wide, stores=asked))
-    if others and wanted.others_matter(replace(seen, frames={**seen.frames, name: rows})):
+    if others and wanted.others.matter(replace(seen, frames={**seen.frames, name: rows})):
         return pl.concat([rows, _rows(tx, wanted, replace(wide, stores=others))])
     return rows
 

@@ -12,7 +12,7 @@ from mrs_assets.contracts.logs.baseline import BASELINE
 from mrs_assets.contracts.logs.clustered import CLUSTERED
 from mrs_assets.contracts.logs.detected import DETECTED
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
-from mrs_assets.contracts.stage import NO_OTHERS, Frames, Input, Inputs, Stage, Want
+from mrs_assets.contracts.stage import Frames, Input, Inputs, Others, Stage, Want
 
 MODEL = "cluster_library"
 IDENTITY = ["retailer", "business_day", "report_id", "tick", "store_id", "sku"]
@@ -105,9 +105,9 @@ CLUSTERING_STAGE = Stage(
     down="MRCL_down",
     answers="detected",
     needs={
-        "detected": Input(DETECTED, others_see=("direction",)),
-        "series": Input(SALES_TIMESERIES, days_before=LOOK_BACK_DAYS + 1, others_before=0, others_see=("coverage",)),
-        "baseline": Input(BASELINE, days_before=LOOK_BACK_DAYS + 1, others_before=NO_OTHERS),
+        "detected": Input(DETECTED, others=Others(columns=("direction",))),
+        "series": Input(SALES_TIMESERIES, days_before=LOOK_BACK_DAYS + 1, others=Others(0, ("coverage",))),
+        "baseline": Input(BASELINE, days_before=LOOK_BACK_DAYS + 1, others=None),
     },
     wants={MODEL: Want("cluster_library_down", model=MODEL, load=load)},
     code_version="2",

@@ -14,7 +14,7 @@ from mrs_assets.contracts.logs.detected import DETECTED
 from mrs_assets.contracts.logs.ended import CORRECTED, ENDED
 from mrs_assets.contracts.logs.events import EVENTS
 from mrs_assets.contracts.scope import Scope
-from mrs_assets.contracts.stage import Frames, Input, Inputs, Stage, Want
+from mrs_assets.contracts.stage import Frames, Input, Inputs, Others, Stage, Want
 
 MODEL_VERSION = "cohorting-declared-1"
 """Raised by hand when a link, strength or limit changes."""
@@ -202,7 +202,7 @@ def uncohorted(inputs: Inputs) -> Frames:
 
 
 def _remembered(log: Contract, *seen: str) -> Input:
-    return Input(log, days_before=moments.HORIZON.days + 2, days_after=DAYS_AHEAD, others_see=seen or None)
+    return Input(log, days_before=moments.HORIZON.days + 2, days_after=DAYS_AHEAD, others=Others(columns=seen or None))
 
 
 _CAUSE = ("proposed_cause", "proposed_cause_category", "confidence_score", "degraded_reasons")

@@ -18,8 +18,26 @@ Frames = Mapping[str, pl.DataFrame]
 
 Span = Literal["store", "retailer", "everything"]
 
-NO_OTHERS = -1
-"""`others_before` of an input of which rows of other series do not matter on any day."""
+
+@dataclass(frozen=True)
+class Others:
+    """Which rows of other series can matter to a row, and what of them; for a stage that sees more than one store.
+
+    Attributes:
+        days_before: days before a row's own day on which they can; None: as many as of its own series. For a stage
+            that sees its whole retailer and answers. Rows of others further off are not read.
+        columns: in which a row of another store can matter, beside its key; None: all. To a stage that sees
+            everything, each is one of another store.
+        told_by: column of the answers which says that rows of other stores matter to them: those that say False do
+            not feel any. None: they matter to all.
+        matter: what the stage sees with rows of the asked stores alone → whether those of others matter to any
+            answer. Where they do not, they are not read.
+    """
+
+    days_before: int | None = None
+    columns: tuple[str, ...] | None = None
+    told_by: str | None = None
+    matter: Callable[[Inputs], bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -30,14 +48,7 @@ class Input:
         contract: the log.
         days_before, days_after: how far beyond the computed days the rows reach.
         past_only: only rows before the first computed day: a log's own past.
-        others_before: days before a row's own day on which rows of *other* series can matter to it; None: as many as
-            of its own. For a stage that sees its whole retailer and answers. Rows of others further off are not read.
-        others_see: columns in which a row of another store can matter, beside its key; None: all. To a stage that sees
-            everything, each is one of another store.
-        others_if: column of the answers which says that rows of other stores matter to them: those that say False do
-            not feel any. None: they matter to all.
-        others_matter: what the stage sees with rows of the asked stores alone → whether those of others matter to any
-            answer. Where they do not, they are not read.
+        others: what rows of other series can do to a row; None: nothing.
         matters_from: for a want whose look-back is for the worst case: what the stage sees of the inputs without one →
             the first day of which rows matter to what is asked this time. Rows of days before it are not read.
     """
@@ -46,11 +57,15 @@ class Input:
     days_before: int = 0
     days_after: int = 0
     past_only: bool = False
-    others_before: int | None = None
-    others_see: tuple[str, ...] | None = None
-    others_if: str | None = None
-    others_matter: Callable[[Inputs], bool] | None = None
+    others: Others | None = field(default_factory=Others)
     matters_from: Callable[[Inputs], date] | None = None
+
+    @property
+    def of_others(self) -> Input:
+        """The same, as far as rows of other series can matter."""
+        if self.others is None or self.others.days_before is None:
+            return self
+        return replace(self, days_before=self.others.days_before)
 
 
 @dataclass(frozen=True)

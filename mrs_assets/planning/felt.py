@@ -20,7 +20,7 @@ from mrs_assets import __version__
 from mrs_assets.contracts.columns import INSTANT
 from mrs_assets.contracts.logs.replays import REPLAY_PARTS
 from mrs_assets.contracts.scope import Scope
-from mrs_assets.contracts.stage import NO_OTHERS, Input, Stage
+from mrs_assets.contracts.stage import Input, Stage
 from mrs_assets.planning.reach import Days, joined, runs_of
 from mrs_resources.kernel import Appended, Provenance
 from mrs_resources.log_store import EVER, Transaction
@@ -129,15 +129,12 @@ def _felt(tx: Transaction, stage: Stage, wanted: Input, replay: Replay) -> pl.Da
     if rows.is_empty() and forced.is_empty():
         return pl.DataFrame(schema=_PENDING)
     felt = [] if stage.span == "everything" else [_by_day(stage, wanted, pl.concat([rows, forced]), replay)]
-    if stage.span != "store" and wanted.others_before != NO_OTHERS:
-        if wanted.others_see is not None:
-            rows = tx.changed(wanted.contract, since, whose, wanted.others_see)
-        before = wanted.days_before if wanted.others_before is None else wanted.others_before
+    if stage.span != "store" and (others := wanted.others) is not None:
+        if others.columns is not None:
+            rows = tx.changed(wanted.contract, since, whose, others.columns)
         of_others = pl.concat([rows, forced]).with_columns(store_id=pl.lit(None, dtype=pl.String))
-        days = _by_day(stage, replace(wanted, days_before=before), of_others, replay)
-        felt.append(
-            days if wanted.others_if is None else _of_those_that_compare(tx, stage, wanted.others_if, days, whose)
-        )
+        days = _by_day(stage, wanted.of_others, of_others, replay)
+        felt.append(days if others.told_by is None else _of_those_that_compare(tx, stage, others.told_by, days, whose))
     return pl.concat(felt).group_by("store_id", "day").agg(pl.col("written_at").max())
 
 

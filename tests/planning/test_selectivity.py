@@ -16,7 +16,7 @@ import pytest
 
 from mrs_assets.contracts.logs.replays import REPLAY_PARTS
 from mrs_assets.contracts.settings import Settings
-from mrs_assets.contracts.stage import Input, Stage
+from mrs_assets.contracts.stage import Input, Others, Stage
 from mrs_assets.graph import STAGES
 from mrs_resources.log_store import Transaction
 from tests.conftest import SteppingClock
@@ -179,14 +179,15 @@ def _content(tx: Transaction) -> Content:
     found = Content()
     for stage, wanted in ((each, wanted) for each in STAGES for wanted in each.reads):
         rows = tx.live(wanted.contract)
-        for columns in {None, wanted.others_see}:
+        others = wanted.others or Others()
+        for columns in {None, others.columns}:
             said = ["row_hash"] if columns is None else [*wanted.contract.key, *columns]
             told = rows.with_columns(said=pl.struct(said).struct.json_encode()).group_by(_where(rows))
             by_place = told.agg(pl.col("said").sort().str.join())
             found.rows[wanted.contract.name, columns] = {(r[0], r[1], r[2]): r[3] for r in by_place.rows()}
-        if wanted.others_if is not None:
-            answers = tx.live(stage.writes[0]).filter(pl.col(wanted.others_if).fill_null(value=True))
-            found.comparing[stage.name, wanted.others_if] = {*answers.select(_where(answers)).rows()}
+        if others.told_by is not None:
+            answers = tx.live(stage.writes[0]).filter(pl.col(others.told_by).fill_null(value=True))
+            found.comparing[stage.name, others.told_by] = {*answers.select(_where(answers)).rows()}
     return found
 
 
@@ -198,7 +199,8 @@ def _where(rows: pl.DataFrame) -> list[pl.Expr]:
 def _touched(stage: Stage, seen: set[tuple[str, str]], before: Content, after: Content) -> Iterator[Where]:
     """Stores and days for which a row that is read came out otherwise."""
     own = [(w, where) for w in _inputs(stage) for where in _otherwise(w, None, before, after)]
-    others = [(w, where) for w in _inputs(stage) for where in _otherwise(w, w.others_see, before, after)]
+    limited = [(w, w.others) for w in _inputs(stage) if w.others is not None]
+    others = [(w, where) for w, seen in limited for where in _otherwise(w, seen.columns, before, after)]
     for day in DAYS if stage.before_reports else DAYS[DAYS.index(REPORTS_FROM) :]:
         for store in seen:
             if any(_is_own(stage, where, store) and _is_near(w, w.days_before, where, day) for w, where in own) or any(
@@ -227,10 +229,10 @@ def _matters(stage: Stage, wanted: Input, where: Where, store: tuple[str, str], 
     """Whether rows of other stores that lie somewhere matter to a store's day."""
     if stage.span == "store" or (stage.span == "retailer" and where[0] != store[0]):
         return False
-    if wanted.others_if is not None and (*store, day) not in before.comparing[stage.name, wanted.others_if]:
+    told_by = wanted.others.told_by if wanted.others else None
+    if told_by is not None and (*store, day) not in before.comparing[stage.name, told_by]:
         return False
-    days_before = wanted.days_before if wanted.others_before is None else wanted.others_before
-    return _is_near(wanted, days_before, where, day)
+    return _is_near(wanted, wanted.of_others.days_before, where, day)
 
 
 def _is_near(wanted: Input, days_before: int, where: Where, day: date) -> bool:

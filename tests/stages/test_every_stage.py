@@ -17,7 +17,7 @@ from mrs_assets.boundary.stage_run import StageRunner
 from mrs_assets.contracts.contract import COORDINATES
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import ContextFeed
-from mrs_assets.contracts.stage import Frames, Input, Inputs, Stage
+from mrs_assets.contracts.stage import Frames, Input, Inputs, Others, Stage
 from mrs_assets.graph import STAGES
 from mrs_resources.isolation import WORKER
 from mrs_resources.kernel import Provenance
@@ -90,12 +90,12 @@ def logs_of(stage: Stage) -> dict[str, Input]:
 
 def seeing_all(stage: Stage) -> Stage:
     """The same stage, shown every row of its needs."""
-    return replace(stage, needs={name: replace(need, others_before=None) for name, need in stage.needs.items()})
+    return replace(stage, needs={name: replace(need, others=Others()) for name, need in stage.needs.items()})
 
 
 def column_for_others(stage: Stage) -> str:
     """The column by which its answers say whether other stores matter to them."""
-    return next((wanted.others_if for wanted in logs_of(stage).values() if wanted.others_if), "")
+    return next(filter(None, (w.others.told_by for w in logs_of(stage).values() if w.others)), "")
 
 
 def content(stage: Stage, frames: Frames) -> dict[str, pl.DataFrame]:
@@ -182,12 +182,13 @@ def test_a_store_alone_is_told_what_it_is_told_among_all(stage: Stage, world: Wo
 
 @pytest.mark.parametrize(
     ("stage", "name"),
-    [(s, name) for s in STAGES for name, wanted in logs_of(s).items() if wanted.others_see is not None],
+    [(s, name) for s in STAGES for name, w in logs_of(s).items() if w.others is not None and w.others.columns],
     ids=lambda v: v if isinstance(v, str) else v.name,
 )
 def test_of_other_stores_it_sees_the_columns_that_it_declares(stage: Stage, name: str, world: World) -> None:
     wanted = logs_of(stage)[name]
-    shown = {*COORDINATES, "store_id", "sku", *wanted.contract.key, *(wanted.others_see or ())}
+    assert wanted.others is not None
+    shown = {*COORDINATES, "store_id", "sku", *wanted.contract.key, *(wanted.others.columns or ())}
     hidden = [pl.lit(None, dtype=t).alias(c) for c, t in wanted.contract.body.items() if c not in shown]
     assert hidden
     log = stage.writes[0]
@@ -208,7 +209,7 @@ def test_an_answer_says_whether_other_stores_matter_to_it(stage: Stage, world: W
     inputs = inputs_of(world, stage)
     answers = content(stage, stage.compute(inputs))[log.name]
     assert {*answers[column]} == {True, False}
-    concerned = [name for name, wanted in logs_of(stage).items() if wanted.others_if is not None]
+    concerned = [name for name, wanted in logs_of(stage).items() if wanted.others and wanted.others.told_by]
     differing = False
     for store in answers["store_id"].unique():
         alone = {name: inputs[name].filter(store_id=store) for name in concerned}
