@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
-IN_GROUPS := -n 2 --dist loadgroup --no-loadscope-reorder
+IN_GROUPS := -n 2 --no-loadscope-reorder
 export MRS_HOME ?= $(CURDIR)/.mrs
 
 .PHONY: demo test test-lake soak ui lint format docs bench evaluate evaluate-peers lock clean

@@ -12,6 +12,8 @@ os.environ["POLARS_MAX_THREADS"] = "1"  # read when polars is imported
 
 import duckdb
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from mrs_assets.contracts.storage import CATALOGUE
 from mrs_resources.log_store import LogStore
@@ -79,23 +81,37 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("backend", ["file", lake], indirect=True, scope="module")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Send to one worker what shares a world: the tests of a module, or of a room with a world of its own.
+def room_of(module: Path) -> Path | None:
+    """The folder of a test module, where it has a world of its own that its modules share."""
+    return module.parent if (module.parent / "conftest.py").exists() else None
 
-    Such rooms come first, so that no worker is left alone with one at the end. What a test tries of very many logs or
-    files it tries on a lake of a few: the rest is a sweep.
+
+class ByWorld(LoadScopeScheduling):
+    """Sends to one worker what shares a world: the tests of a module, or of a room with a world of its own."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = self.config.rootpath / nodeid.partition("::")[0]
+        return str(room_of(module) or module)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByWorld:
+    """Every worker gets whole worlds."""
+    return ByWorld(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Rooms with a world come first, so that no worker is left alone with one at the end.
+
+    What a test tries of very many logs or files it tries on a lake of a few: the rest is a sweep.
     """
     on_a_lake = Counter[str]()
-    with_own_world = {item for item in items if (item.path.parent / "conftest.py").exists()}
     for item in items:
-        module = Path(item.nodeid.partition("::")[0])
-        item.add_marker(pytest.mark.xdist_group(str(module.parent if item in with_own_world else module)))
         if item.get_closest_marker("lake"):
             test = item.nodeid.partition("[")[0]
             on_a_lake[test] += 1
             if on_a_lake[test] > MOST_ON_A_LAKE:
                 item.add_marker(pytest.mark.sweep)
-    items.sort(key=lambda item: item not in with_own_world)
+    items.sort(key=lambda item: room_of(item.path) is None)
 
 
 @pytest.fixture
