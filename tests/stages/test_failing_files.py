@@ -174,7 +174,7 @@ CASES += [(feeds, MODES[1], feeds != ALONE[0]) for feeds in ALONE]
 @pytest.mark.parametrize(
     ("feeds", "mode"),
     [
-        pytest.param(f, mode, id=f"{mode.name}-{'-'.join(sorted(f))}", marks=[pytest.mark.sweep] if is_sweep else [])
+        pytest.param(f, mode, id=f"{mode.name}-{'-'.join(sorted(f))}", marks=pytest.mark.sweep if is_sweep else ())
         for f, mode, is_sweep in CASES
     ],
 )
