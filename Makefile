@@ -2,10 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+LAKE_READY := .venv-lake/ready
 IN_GROUPS := -n 2 --no-loadscope-reorder
+ON_LAKES := MRS_TEST_LAKES=1 .venv-lake/bin/python -m pytest $(IN_GROUPS)
 export MRS_HOME ?= $(CURDIR)/.mrs
 
-.PHONY: demo test test-lake soak ui lint format docs bench evaluate evaluate-peers lock clean
+.PHONY: demo test test-lake soak soak-lake ui lint format docs bench evaluate evaluate-peers lock clean
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed") if sys.version_info < (3, 11) else None'
@@ -20,14 +22,20 @@ demo: $(READY) ## a year of real sales, reports for its last 13 weeks
 test: $(READY) ## every test but the sweeps, which `make soak` runs
 	$(BIN)/python -m pytest $(IN_GROUPS) -m "not sweep"
 
-test-lake: ## the same promises in a lake and over workers; needs PostgreSQL
+$(LAKE_READY): requirements-lake.lock pyproject.toml
 	$(PYTHON) -m venv .venv-lake
 	.venv-lake/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-lake.lock
 	.venv-lake/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	MRS_TEST_LAKES=1 .venv-lake/bin/python -m pytest $(IN_GROUPS) -m "lake and not sweep"
+	touch $@
+
+test-lake: $(LAKE_READY) ## the same promises in a lake and over workers; needs PostgreSQL
+	$(ON_LAKES) -m "lake and not sweep"
+
+soak-lake: $(LAKE_READY) ## every log and every kind of file in a lake; needs PostgreSQL
+	$(ON_LAKES) -m "lake and sweep"
 
 soak: $(READY) ## the sweeps, then histories, kills and readers by the thousand; hours: see tests/histories/soak.py
-	$(BIN)/python -m pytest $(IN_GROUPS) -m sweep
+	$(BIN)/python -m pytest $(IN_GROUPS) -m "sweep and not lake"
 	$(BIN)/python -m tests.histories.soak
 
 ui: $(READY) ## Dagster's UI with sensors and schedules, on the loopback interface

@@ -182,7 +182,7 @@ def test_a_store_alone_is_told_what_it_is_told_among_all(stage: Stage, world: Wo
 
 @pytest.mark.parametrize(
     ("stage", "name"),
-    [(s, name) for s in STAGES for name, w in logs_of(s).items() if w.others is not None and w.others.columns],
+    [(s, name) for s in STAGES for name, w in logs_of(s).items() if w.others and w.others.columns is not None],
     ids=lambda v: v if isinstance(v, str) else v.name,
 )
 def test_of_other_stores_it_sees_the_columns_that_it_declares(stage: Stage, name: str, world: World) -> None:
