@@ -1,6 +1,6 @@
 """Random histories end where a clean build from the final inputs ends, and where a naive model says.
 
-A seed is the story of one store at two retailers; 30 of them share a world: its files, ticks, crashes and failing
+A seed is the story of one store at two retailers; 100 of them share a world: its files, ticks, crashes and failing
 models. MRS_FIRST_SEED and MRS_SEEDS choose; `make soak` tries many.
 """
 
@@ -22,14 +22,14 @@ SEEDS = int(os.environ.get("MRS_SEEDS", "300"))
 WORLDS = worlds(FIRST_SEED, SEEDS)
 
 LEAST = {
-    "with a report": 20,
-    "with a report that vanished": 4,
-    "with a report that moved": 1,
-    "with a word": 15,
-    "with a word on a report that vanished": 2,
-    "with an event of both retailers": 5,
+    "with a report": 65,
+    "with a report that vanished": 12,
+    "with a report that moved": 3,
+    "with a word": 50,
+    "with a word on a report that vanished": 6,
+    "with an event of both retailers": 15,
 }
-"""Of 30 seeds so many must hold something worth the trial, or the generator has gone stale."""
+"""Of 100 seeds so many must hold something worth the trial, or the generator has gone stale."""
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,8 @@ from tests.histories.judging import unlike_a_clean_build, unlike_the_naive_model
 from tests.histories.start import Start
 from tests.histories.world import World, close, store_of
 
-SEEDS_A_WORLD = 30
+SEEDS_A_WORLD = 100
+"""More in a world cost little more: most of a tick is the same however many stores it is about."""
 
 
 @dataclass(frozen=True)
