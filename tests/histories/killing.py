@@ -75,7 +75,7 @@ class Morning:
                 home.tick()
         reports = home.rows("SELECT report_id FROM minority_reports ORDER BY ALL")
         home.send("edits", "acme", "".join(_word(n, str(row["report_id"])) for n, row in enumerate(reports)))
-        file = self.folder / "warehouse" / "mrs.duckdb"
+        file = _file_of(self.folder)
         file.parent.mkdir(exist_ok=True)
         in_memory.save(self.folder, file)
         in_memory.forget(self.folder)
@@ -83,7 +83,8 @@ class Morning:
 
     def _finish_undisturbed(self) -> Iterator[Kill]:
         came: list[str] = []
-        in_memory.begin(self._finished, self._copy(self._finished))
+        self._copy(self._finished)
+        _take_into_memory(self._finished)
         undisturbed = home_at(self._finished)
         assert not undisturbed.tick(came=came.append).failed
         step = 0
@@ -91,9 +92,8 @@ class Morning:
             yield Kill(step, moment, number)
             step += moment == "told"
 
-    def _copy(self, home: Path) -> Path:
+    def _copy(self, home: Path) -> None:
         shutil.copytree(self.folder, home)
-        return home / "warehouse" / "mrs.duckdb"
 
     def unlike_undisturbed(self, kill: Kill, folder: Path, *, where_it_was: bool = False) -> Iterator[str]:
         """Die there, start again, and say what is not as if nothing had been.
@@ -103,7 +103,7 @@ class Morning:
             folder: where; removed at the end.
             where_it_was: finish on disk, publication included.
         """
-        file = self._copy(folder)
+        self._copy(folder)
         server = multiprocessing.get_context("forkserver")
         server.set_forkserver_preload([__name__])
         child = server.Process(target=tick_and_die, args=(folder, kill.number))
@@ -113,7 +113,7 @@ class Morning:
             yield f"{kill}: the child ended with {child.exitcode}"
         try:
             if not where_it_was:
-                in_memory.begin(folder, file)
+                _take_into_memory(folder)
             yield from (f"{kill}: {what}" for what in self._unlike(home_at(folder), published=where_it_was))
         finally:
             if not where_it_was:
@@ -142,6 +142,16 @@ def _versions(home: Home, log: Contract) -> pl.DataFrame:
     own = ACCOUNT if log is ARRIVALS else ["row_hash"]
     with home.warehouse.store.transaction() as tx:
         return tx.history(log).select(*log.key, "version", "is_retracted", *own)
+
+
+def _file_of(home: Path) -> Path:
+    return home / "warehouse" / "mrs.duckdb"
+
+
+def _take_into_memory(home: Path) -> None:
+    """Go on in memory with a warehouse as its file was left; what is no file any more is not published."""
+    in_memory.begin(home, _file_of(home))
+    _file_of(home).unlink()
 
 
 def _signals(stories: Iterable[Story]) -> Iterator[Signal]:

@@ -1,7 +1,7 @@
-"""`make soak`: many seeds over every processor, then many kills, polls and as-of reads, with the figures at the end.
+"""`make soak`: many seeds over every processor, then kills, polls, as-of reads and flaps, with figures at the end.
 
-MRS_FIRST_SEED resumes the histories; MRS_SEEDS, MRS_KILLS, MRS_POLLS and MRS_AS_OF say how many; MRS_JOBS on how many
-processes.
+MRS_FIRST_SEED resumes the histories; MRS_SEEDS, MRS_KILLS, MRS_POLLS, MRS_AS_OF and MRS_FLAPS say how many; MRS_JOBS
+on how many processes.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from tests.histories import in_memory
 from tests.histories.start import Start
 from tests.histories.trial import Tried, attempt, start_for, worlds
 
-ROOM = Path(__file__).parent
-LOOKS = {"MRS_KILLS": "500", "MRS_POLLS": "10000", "MRS_AS_OF": "1000"}
+TESTS = Path(__file__).parents[1]
+LOOKING = ("histories/test_kills.py", "histories/test_readers.py", "alerting/test_storm.py")
+LOOKS = {"MRS_KILLS": "500", "MRS_POLLS": "10000", "MRS_AS_OF": "1000", "MRS_FLAPS": "1000"}
 _kept_open = ExitStack()
 
 
@@ -70,10 +71,10 @@ def say(text: str) -> None:
 
 
 def looks() -> int:
-    """Kills, polls and as-of reads; 0 where all is well."""
+    """Kills, polls, as-of reads and flaps; 0 where all is well."""
     began = time.monotonic()
     asked = {name: os.environ.get(name, many) for name, many in LOOKS.items()}
-    files = [str(ROOM / name) for name in ("test_kills.py", "test_readers.py")]
+    files = [str(TESTS / name) for name in LOOKING]
     failed = subprocess.run([sys.executable, "-m", "pytest", "-q", *files], env=os.environ | asked, check=False)
     for name, many in asked.items():
         say(f"{name}: {many}, {'see above' if failed.returncode else '0 differences'}")

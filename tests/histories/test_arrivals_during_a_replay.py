@@ -48,8 +48,7 @@ def open_plans(home: Home) -> int:
         return tx.live(REPLAY_PLANS).filter(pl.col("state") == "planned").height
 
 
-@pytest.mark.parametrize("assets_told", [2, 4, 8])
-@pytest.mark.parametrize(("first", "meanwhile"), [(80, 20), (20, 80)])
+@pytest.mark.parametrize(("first", "meanwhile", "assets_told"), [(80, 20, 2), (20, 80, 4), (80, 20, 8)])
 def test_it_is_answered(first: int, meanwhile: int, assets_told: int, start: Start, tmp_path: Path) -> None:
     home = start.open("known", tmp_path / "home")
     home.send("sales", "acme", sold(first))

@@ -19,7 +19,7 @@ from tests.histories.publications import Publishing, mixed
 from tests.histories.story import dice
 from tests.histories.trial import start_for
 
-POLLS = int(os.environ.get("MRS_POLLS", "200"))
+POLLS = int(os.environ.get("MRS_POLLS", "50"))
 AS_OF = int(os.environ.get("MRS_AS_OF", "60"))
 STORES = 4
 

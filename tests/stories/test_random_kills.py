@@ -23,7 +23,7 @@ from tests.stories.recovery import assert_same_belief, assert_same_history, fini
 from tests.stories.test_one_anomaly import SPIKE, spike
 from tests.world import FIRST_DAY, DirectWorld, World, daily_sales, settings_for
 
-KILLS = int(os.environ.get("MRS_KILLS", "3"))
+KILLS = int(os.environ.get("MRS_KILLS", "2"))
 STORES = ("s1", "s2")
 KNOWN_DAYS, DAYS = 123, 126
 SURGE = [FIRST_DAY + timedelta(days=n) for n in (123, 124)]
