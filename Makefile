@@ -34,7 +34,7 @@ test-lake: $(LAKE_READY) ## the same promises in a lake and over workers; needs 
 soak-lake: $(LAKE_READY) ## every log and every kind of file in a lake; needs PostgreSQL
 	$(ON_LAKES) -m "lake and sweep"
 
-soak: $(READY) ## the sweeps, then histories, kills and readers by the thousand; hours: see tests/histories/soak.py
+soak: $(READY) ## the sweeps, then histories, kills, readers and flaps by the thousand; hours: see tests/histories/soak.py
 	$(BIN)/python -m pytest $(IN_GROUPS) -m "sweep and not lake"
 	$(BIN)/python -m tests.histories.soak
 

@@ -34,7 +34,7 @@ def _on_one_thread(*arguments: Any, config: dict[str, Any] | None = None, **name
 
 duckdb.connect = _on_one_thread
 
-MOST_ON_A_LAKE = 6
+MOST_ON_A_LAKE = 3
 """Cases of one test that are tried on a lake, where each costs several times as much."""
 
 
@@ -102,15 +102,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByWorld
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Rooms with a world come first, so that no worker is left alone with one at the end.
 
-    What a test tries of very many logs or files it tries on a lake of a few: the rest is a sweep.
+    Of a test that is marked `few`, and of any on a lake, cases after the first few are a sweep.
     """
-    on_a_lake = Counter[str]()
+    seen = Counter[tuple[str, bool]]()
     for item in items:
-        if item.get_closest_marker("lake"):
-            test = item.nodeid.partition("[")[0]
-            on_a_lake[test] += 1
-            if on_a_lake[test] > MOST_ON_A_LAKE:
-                item.add_marker(pytest.mark.sweep)
+        few, on_a_lake = item.get_closest_marker("few"), item.get_closest_marker("lake") is not None
+        case_of = (item.nodeid.partition("[")[0], on_a_lake)
+        seen[case_of] += 1
+        limits = [*(few.args if few else ()), *([MOST_ON_A_LAKE] if on_a_lake else ())]
+        if limits and seen[case_of] > min(limits):
+            item.add_marker(pytest.mark.sweep)
     items.sort(key=lambda item: room_of(item.path) is None)
 
 

@@ -15,7 +15,9 @@ import pytest
 
 TUTORIALS = Path(__file__).parents[2] / "docs" / "tutorial"
 OUTPUTS = {"a-retailer-resends.md": 7, "a-cluster-is-split.md": 6}
-"""Page → how many outputs it shows."""
+"""Page → how many outputs it shows. The first is typed whenever tests are run; others are a sweep."""
+
+FIRST, *_ = OUTPUTS.values()
 
 PLACES = [(page, place) for page, count in OUTPUTS.items() for place in range(count)]
 BLOCK = re.compile(r"^```(sh)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -62,12 +64,14 @@ def _typed(page: Path, folder: Path) -> list[tuple[str, str]]:
     return list(zip((text for kind, text in blocks if not kind), ran.stdout.split(NEXT), strict=False))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("page", OUTPUTS)
 def test_every_command_was_typed(page: str, seen: Callable[[str], list[tuple[str, str]]]) -> None:
     assert len(seen(page)) == OUTPUTS[page]
     assert all(told and printed for told, printed in seen(page))
 
 
+@pytest.mark.few(FIRST)
 @pytest.mark.parametrize(("page", "place"), PLACES)
 def test_what_the_page_shows_is_what_is_seen(
     page: str, place: int, seen: Callable[[str], list[tuple[str, str]]]

@@ -36,6 +36,7 @@ def shown(world: World) -> list[tuple[object, ...]]:
     return world.query("SELECT * EXCLUDE (known_at, refresh_seq) FROM minority_reports ORDER BY report_id").rows()
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("point", [PROMOTIONS, f"{BASELINE.name}.baseline_model", *ISOLATED])
 def test_what_is_taken_away_degrades_and_heals_and_leaves_no_trace(point: str, world: World) -> None:
     before, reports, rows = contents(world), shown(world), world.rows_ever()

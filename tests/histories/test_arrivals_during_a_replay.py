@@ -48,7 +48,11 @@ def open_plans(home: Home) -> int:
         return tx.live(REPLAY_PLANS).filter(pl.col("state") == "planned").height
 
 
-@pytest.mark.parametrize(("first", "meanwhile", "assets_told"), [(80, 20, 2), (20, 80, 4), (80, 20, 8)])
+@pytest.mark.few(3)
+@pytest.mark.parametrize(
+    ("first", "meanwhile", "assets_told"),
+    [(80, 20, 2), (20, 80, 4), (80, 20, 8), (20, 80, 2), (80, 20, 4), (20, 80, 8)],
+)
 def test_it_is_answered(first: int, meanwhile: int, assets_told: int, start: Start, tmp_path: Path) -> None:
     home = start.open("known", tmp_path / "home")
     home.send("sales", "acme", sold(first))

@@ -51,6 +51,7 @@ def every_answer(world: World) -> pl.DataFrame:
     return rows.sort("tick").group_by("report_id").last().select("report_id", "proposed_cause", "confidence_score")
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("seed", range(6))
 def test_whatever_a_late_campaign_changes_is_recalled_and_nothing_far_from_it(
     year: World, tmp_path: Path, seed: int

@@ -41,7 +41,8 @@ def ratios(world: World) -> dict[date, float]:
     return {day: ratio[0] for day, ratio in found.rows()}
 
 
-@pytest.mark.parametrize("sources", [None, SOURCES])
+@pytest.mark.few(1)
+@pytest.mark.parametrize("sources", [SOURCES, None])
 def test_a_duplicate_storm_changes_nothing(sources: Mapping[str, Any] | None, tmp_path: Path) -> None:
     """The same rows again and again: whole, in another order, in part, twice in one file."""
     world = world_of(tmp_path, sources)

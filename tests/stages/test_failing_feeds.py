@@ -44,6 +44,7 @@ def first_down(world: World) -> date:
         return down_from(tx, PROMOTIONS, world.settings, "acme")
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("action", ["raise", "kill", "exhaust", "delay"])
 def test_the_file_waits_and_everything_else_comes_in(action: FaultAction, tmp_path: Path) -> None:
     world = world_at(tmp_path, Fault(point="promotions_feed", action=action, seconds=600), kind=World)

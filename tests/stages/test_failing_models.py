@@ -156,6 +156,7 @@ def test_the_heuristic_answers_until_the_model_is_back(
         assert now.equals(then)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("model", [m for m in TRAINABLES if m is not BASELINE_MODEL], ids=lambda m: m.name)
 def test_any_model_that_is_damaged_degrades_the_rows_it_speaks_for_until_it_is_back(
     model: Trainable, all_trained: Path, tmp_path: Path
