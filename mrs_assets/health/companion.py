@@ -35,25 +35,29 @@ class HealthCompanion:
         """Add them."""
         parameters = parameters_at(self.settings, draft.run_id, draft.known_at)
         parameters["reckoning"] = reckoning(self.settings)
+        tables = draft.tables
         for view in HEALTH_VIEWS:
-            draft.put_table(view.name, view.ddl, _rows(view, draft, parameters))
+            draft.put_table(view.name, view.ddl, _rows(view, draft, tables, parameters))
+            tables |= {view.name}
         at = draft.known_at
-        health = read_health(draft.query, draft.tables, self.settings, run_id=draft.run_id, known_at=at, now=at)
+        health = read_health(draft.query, tables, self.settings, run_id=draft.run_id, known_at=at, now=at)
         draft.put_file(PAGE, page(health, self.settings).encode())
         draft.put_file(METRICS, exposition(health))
 
 
-def _rows(view: HealthView, draft: SnapshotDraft, parameters: Mapping[str, object]) -> pl.DataFrame:
+def _rows(
+    view: HealthView, draft: SnapshotDraft, tables: frozenset[str], parameters: Mapping[str, object]
+) -> pl.DataFrame:
     """The rows of a view. Of restated days only those that were written to since the snapshot before."""
     former = draft.former_rows(view.name) if view is HEALTH_FINALITY_DAYS else None
-    if former is None or UNIFIED_SALES.name not in draft.tables:
-        return view.rows(draft.query, draft.tables, parameters)
+    if former is None or UNIFIED_SALES.name not in tables:
+        return view.rows(draft.query, tables, parameters)
     since, known = former
     if known.schema != view.schema or (known["reckoning"] != parameters["reckoning"]).any():
-        return view.rows(draft.query, draft.tables, parameters)
+        return view.rows(draft.query, tables, parameters)
     asked = {"run_id": draft.run_id, "since": since}
     touched = draft.query(TOUCHED_DAYS, asked)
     only_touched = replace(view, sql=partial(restated_days_sql, only_touched=True))
-    fresh = only_touched.rows(draft.query, draft.tables, {**parameters, **asked})
+    fresh = only_touched.rows(draft.query, tables, {**parameters, **asked})
     kept = known.join(touched, on=["retailer", "business_day"], how="anti")
     return pl.concat([kept, fresh]).sort(view.order)
