@@ -24,6 +24,7 @@ from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.logs.arrivals import ARRIVALS
 from mrs_assets.contracts.logs.catalogue import LOGS
 from mrs_assets.contracts.logs.replays import REPLAY_PLANS
+from mrs_resources.file_backend import FileBackend
 from tests.conftest import SteppingClock
 from tests.histories import in_memory
 from tests.histories.driver import Home
@@ -75,7 +76,7 @@ class Morning:
                 home.tick()
         reports = home.rows("SELECT report_id FROM minority_reports ORDER BY ALL")
         home.send("edits", "acme", "".join(_word(n, str(row["report_id"])) for n, row in enumerate(reports)))
-        file = _file_of(self.folder)
+        file = FileBackend(self.folder).file
         file.parent.mkdir(exist_ok=True)
         in_memory.save(self.folder, file)
         in_memory.forget(self.folder)
@@ -83,7 +84,7 @@ class Morning:
 
     def _finish_undisturbed(self) -> Iterator[Kill]:
         came: list[str] = []
-        self._copy(self._finished)
+        shutil.copytree(self.folder, self._finished)
         _take_into_memory(self._finished)
         undisturbed = home_at(self._finished)
         assert not undisturbed.tick(came=came.append).failed
@@ -91,9 +92,6 @@ class Morning:
         for number, moment in enumerate(came, start=1):
             yield Kill(step, moment, number)
             step += moment == "told"
-
-    def _copy(self, home: Path) -> None:
-        shutil.copytree(self.folder, home)
 
     def unlike_undisturbed(self, kill: Kill, folder: Path, *, where_it_was: bool = False) -> Iterator[str]:
         """Die there, start again, and say what is not as if nothing had been.
@@ -103,7 +101,7 @@ class Morning:
             folder: where; removed at the end.
             where_it_was: finish on disk, publication included.
         """
-        self._copy(folder)
+        shutil.copytree(self.folder, folder)
         server = multiprocessing.get_context("forkserver")
         server.set_forkserver_preload([__name__])
         child = server.Process(target=tick_and_die, args=(folder, kill.number))
@@ -144,14 +142,11 @@ def _versions(home: Home, log: Contract) -> pl.DataFrame:
         return tx.history(log).select(*log.key, "version", "is_retracted", *own)
 
 
-def _file_of(home: Path) -> Path:
-    return home / "warehouse" / "mrs.duckdb"
-
-
 def _take_into_memory(home: Path) -> None:
     """Go on in memory with a warehouse as its file was left; what is no file any more is not published."""
-    in_memory.begin(home, _file_of(home))
-    _file_of(home).unlink()
+    file = FileBackend(home).file
+    in_memory.begin(home, file)
+    file.unlink()
 
 
 def _signals(stories: Iterable[Story]) -> Iterator[Signal]:

@@ -17,6 +17,7 @@ from mrs_assets.contracts.logs.model_registry import MODEL_REGISTRY
 from mrs_assets.contracts.settings import Retailer, Settings
 from mrs_assets.detection.baseline_stage import MODEL
 from mrs_assets.detection.training import dump, train_baseline
+from mrs_resources.file_backend import FileBackend
 from mrs_resources.kernel import Provenance
 from mrs_resources.log_store import EVER, SYSTEM_RUN
 from tests.conftest import SteppingClock
@@ -111,8 +112,9 @@ class Start:
     def put(self, which: str, home: Path) -> Home:
         """The same, with its warehouse in a file."""
         shutil.copytree(self.folder / which, home)
-        (home / "warehouse").mkdir(exist_ok=True)
-        shutil.copyfile(self.folder / f"{which}.duckdb", home / "warehouse" / "mrs.duckdb")
+        file = FileBackend(home).file
+        file.parent.mkdir(exist_ok=True)
+        shutil.copyfile(self.folder / f"{which}.duckdb", file)
         return Home(settings_of(home), SteppingClock(MORNING))
 
 

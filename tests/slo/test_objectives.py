@@ -30,10 +30,8 @@ IN_SHORT = {name for stories in ROOMS for name in [*stories][:1]}
 """One of each kind, told whenever tests are run; the others are a sweep."""
 
 
-@pytest.mark.parametrize(
-    "objective",
-    [pytest.param(o, id=o.name, marks=() if o.name in IN_SHORT else pytest.mark.sweep) for o in OBJECTIVES],
-)
+@pytest.mark.few(len(IN_SHORT))
+@pytest.mark.parametrize("objective", sorted(OBJECTIVES, key=lambda o: o.name not in IN_SHORT), ids=lambda o: o.name)
 def test_what_is_missed_is_told_gets_worse_and_is_told_to_be_over(
     objective: Objective, known: World, tmp_path: Path
 ) -> None:
