@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from mrs_assets.boundary.reading import InputReader, input_scope
+from mrs_assets.boundary.reading import InputReader
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.stage import Inputs, Stage
 from mrs_assets.planning.felt import Replay
@@ -47,7 +47,7 @@ class Part:
         if self.newest_write(tx) == look.seen:
             return False
         near = self.scope if self.stage.span == "store" else replace(self.scope, stores=None)
-        read = [(need.contract, input_scope(need, near)) for need in self.stage.needs.values()]
+        read = [(need.contract, need.around(near)) for need in self.stage.needs.values()]
         wanted = [want.log.contract for want in self.stage.wants.values() if want.log is not None]
         read += [(contract, replace(EVER, retailer=self.scope.retailer)) for contract in wanted]
         return any(tx.wrote_since(contract, where, look.seen) for contract, where in read)

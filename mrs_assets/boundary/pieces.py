@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from mrs_assets.boundary.reading import InputReader, input_scope
+from mrs_assets.boundary.reading import InputReader
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.stage import Stage
 from mrs_resources.log_store import Transaction
@@ -85,7 +85,7 @@ def _shares(rows: int, most: int) -> int:
 def _rows_per_store(tx: Transaction, stage: Stage, scope: Scope) -> Sequence[tuple[str, int]]:
     """Stores that a stage reads or has written, with the rows of its largest input."""
     sizes: dict[str, int] = {}
-    read = [(i.contract, input_scope(i, scope)) for i in stage.needs.values()]
+    read = [(i.contract, i.around(scope)) for i in stage.needs.values()]
     for contract, where in [*read, *((written, scope) for written in stage.writes)]:
         for store, rows in tx.rows_per_store(contract, where):
             sizes[store] = max(rows, sizes.get(store, 0))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 
@@ -10,7 +9,6 @@ import polars as pl
 
 from mrs_assets.boundary.faults import asked_at, strike
 from mrs_assets.contracts.columns import SERIES
-from mrs_assets.contracts.contract import COORDINATES
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.stage import Input, Inputs, Model, Stage, Want
@@ -127,7 +125,7 @@ def _is_limited_to_the_asked(need: Input) -> bool:
 
 def _live(tx: Transaction, stage: Stage, wanted: Input, scope: Scope, asked: pl.DataFrame | None) -> pl.DataFrame:
     """Rows of a need: of the series that are asked about; of others as far as the stage sees them and they matter."""
-    own = input_scope(wanted, scope)
+    own = wanted.around(scope)
     if stage.span == "store":
         return _rows(tx, wanted, own)
     if asked is None or not _is_limited_to_the_asked(wanted):
@@ -136,9 +134,9 @@ def _live(tx: Transaction, stage: Stage, wanted: Input, scope: Scope, asked: pl.
     rows = _rows(tx, wanted, own, series)
     if wanted.others is None:
         return rows
-    near = input_scope(wanted.of_others, replace(scope, stores=None))
+    near = wanted.of_others.around(replace(scope, stores=None))
     days = asked.select("business_day").unique() if wanted.others.days_before == 0 else None
-    of_others = _rows(tx, wanted, near, days, wanted.others.columns).join(series, on=SERIES, how="anti")
+    of_others = _rows(tx, wanted, near, days, of_others=True).join(series, on=SERIES, how="anti")
     return pl.concat([rows, of_others], how="diagonal")
 
 
@@ -146,7 +144,7 @@ def _that_matter(tx: Transaction, stage: Stage, name: str, seen: Inputs) -> pl.D
     """Rows of a want, as far back as they matter; of stores that are not asked about only where they do."""
     wanted = stage.wants[name].log
     assert wanted is not None
-    wide = replace(input_scope(wanted, seen.scope), stores=None)
+    wide = replace(wanted.around(seen.scope), stores=None)
     if wanted.matters_from is not None:
         wide = replace(wide, first_day=max(wide.first_day, wanted.matters_from(seen)))
     if wanted.others is None or wanted.others.matter is None:
@@ -160,28 +158,8 @@ def _that_matter(tx: Transaction, stage: Stage, name: str, seen: Inputs) -> pl.D
 
 
 def _rows(
-    tx: Transaction,
-    wanted: Input,
-    scope: Scope,
-    matching: pl.DataFrame | None = None,
-    seen: Collection[str] | None = None,
+    tx: Transaction, wanted: Input, scope: Scope, matching: pl.DataFrame | None = None, *, of_others: bool = False
 ) -> pl.DataFrame:
-    """What stages see of a log's rows, in any order: what their writer said, and not who wrote it when.
-
-    Args:
-        tx: the open transaction.
-        wanted: the log.
-        scope: which rows.
-        matching: values that they have in some columns.
-        seen: columns that are looked at, beside those that say which row it is; None: all.
-    """
-    contract = wanted.contract
-    looked_at = contract.body if seen is None else {*COORDINATES, *SERIES, *contract.key, *seen}
-    columns = [column for column in contract.body if column in looked_at]
-    return tx.live(contract, scope, columns=columns, matching=matching, in_order=False)
-
-
-def input_scope(wanted: Input, scope: Scope) -> Scope:
-    """The days of an input that computing a scope looks at."""
-    wide = scope.widened(before=wanted.days_before, after=wanted.days_after)
-    return replace(wide, last_day=scope.widened(before=1).first_day) if wanted.past_only else wide
+    """What stages see of a log's rows, in any order: those with certain values in some columns."""
+    columns = wanted.columns(of_others=of_others)
+    return tx.live(wanted.contract, scope, columns=columns, matching=matching, in_order=False)

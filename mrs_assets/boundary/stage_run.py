@@ -19,7 +19,7 @@ from mrs_assets.boundary.dry_run import few_series, needs_by_series
 from mrs_assets.boundary.outcome import StageRun
 from mrs_assets.boundary.part import Look, Part
 from mrs_assets.boundary.pieces import independent, pieces
-from mrs_assets.boundary.reading import InputReader, WantFailed, input_scope
+from mrs_assets.boundary.reading import InputReader, WantFailed
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.errors import MrsError
 from mrs_assets.contracts.scope import Scope
@@ -194,7 +194,7 @@ class StageRunner:
     def _left(self, stage: Stage, scope: Scope, replay: Replay) -> list[Scope]:
         """What a replay has left to do of a stage, within a scope."""
         with self._store.looking() as tx:
-            parts = remaining(tx, stage, replay)
+            parts = remaining(tx, stage, replay, self._settings)
         inside = [
             replace(part, first_day=max(part.first_day, scope.first_day), last_day=min(part.last_day, scope.last_day))
             for part in parts
@@ -264,7 +264,7 @@ class StageRunner:
         """How many of the rows of its largest need, every version counted, a dry run computed from."""
         needs = needs_by_series(stage)
         read = max(computed.inputs[name].height for name in needs)
-        everywhere = [(i, input_scope(i, replace(part, stores=None))) for i in map(stage.needs.__getitem__, needs)]
+        everywhere = [(i, i.around(replace(part, stores=None))) for i in map(stage.needs.__getitem__, needs)]
         with self._store.looking() as tx:
             stored = max(sum(rows for _, rows in tx.rows_per_store(i.contract, where)) for i, where in everywhere)
         return f"{read:,} of {stored:,} rows; nothing was kept"

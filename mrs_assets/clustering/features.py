@@ -15,6 +15,9 @@ POINTS = 16
 SHAPE_TICKS = 60
 """Longest window described, in ticks; of a longer one the newest ticks are described."""
 
+SHARES = ("store_share", "item_share", "retailer_share")
+"""How much else moves: shares of the store's, the item's and the retailer's other series."""
+
 NAMES = (
     *(f"shape_{point:02d}" for point in range(POINTS)),
     "log_amplitude",
@@ -25,9 +28,7 @@ NAMES = (
     "level_before",
     "level_after",
     "distance_to_double",
-    "store_share",
-    "item_share",
-    "retailer_share",
+    *SHARES,
     "parity",
 )
 """Names of the vector's elements, in order."""
@@ -76,6 +77,14 @@ def log_ratio(actual: Array, expected: Array) -> Array:
     return np.log((np.maximum(actual, 0.0) + count) / (expected + count))
 
 
+def told(shares: Array) -> Array:
+    """Shares of other series as a vector tells them: in tenths.
+
+    Half of what entries of a library tell apart; and a store more or less out of a hundred changes no other's vector.
+    """
+    return np.round(shares, 1)
+
+
 def vectors(windows: Windows) -> Array:
     """Feature vectors: rows × len(NAMES), rounded to 6 decimals; NaN where a feature cannot be known.
 
@@ -104,7 +113,7 @@ def vectors(windows: Windows) -> Array:
             _level(windows.actual_before, windows.expected_before),
             _level(windows.actual_after, windows.expected_after),
             np.abs(amplitude - np.log(2.0)),
-            windows.footprint,
+            told(windows.footprint),
             _parity(np.where(known, windows.actual, np.nan), windows.even_before),
         ]
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from mrs_assets.clustering.features import vectors
+from mrs_assets.clustering.features import NAMES, SHARES, told, vectors
 from mrs_assets.clustering.library import NOVEL, Library, build_library, load, match
 from mrs_assets.clustering.windows import LOOK_BACK_DAYS, footprint, windows
 from mrs_assets.contracts.logs.baseline import BASELINE
@@ -88,6 +88,22 @@ def _place(name: object, reports: pl.DataFrame, inputs: Inputs, library: Library
     )
 
 
+def outdated(inputs: Inputs, answers: pl.DataFrame) -> pl.DataFrame:
+    """The answers whose vectors tell other shares than there are now; one without a vector tells none."""
+    found = [answers.clear()]
+    for (name,), reports in sorted(inputs["detected"].group_by("retailer")):
+        series = inputs["series"].filter(retailer=name)
+        shares = footprint(reports, reports, series, inputs.settings.retailers[str(name)])
+        now = pl.DataFrame(told(shares.to_numpy().astype(float)), schema=SHARES, nan_to_null=True)
+        both = pl.concat([reports.select("report_id", "tick"), now], how="horizontal").join(
+            answers.filter(pl.col("feature_vector").is_not_null()), on=["report_id", "tick"]
+        )
+        then = {share: pl.col("feature_vector").list.get(NAMES.index(share), null_on_oob=True) for share in SHARES}
+        otherwise = both.filter(pl.any_horizontal(pl.col(share).ne_missing(then[share]) for share in SHARES))
+        found.append(otherwise.select(answers.columns))
+    return pl.concat(found)
+
+
 def unclustered(inputs: Inputs) -> Frames:
     """Rows for the reports of the scope without any cluster, for when clustering is down."""
     rows = inputs.asked("detected").select(
@@ -105,12 +121,14 @@ CLUSTERING_STAGE = Stage(
     down="MRCL_down",
     answers="detected",
     needs={
-        "detected": Input(DETECTED, others=Others(columns=("direction",))),
-        "series": Input(SALES_TIMESERIES, days_before=LOOK_BACK_DAYS + 1, others=Others(0, ("coverage",))),
+        "detected": Input(DETECTED, others=Others(columns=("direction",), outdated=outdated)),
+        "series": Input(
+            SALES_TIMESERIES, days_before=LOOK_BACK_DAYS + 1, others=Others(0, ("coverage",), outdated=outdated)
+        ),
         "baseline": Input(BASELINE, days_before=LOOK_BACK_DAYS + 1, others=None),
     },
     wants={MODEL: Want("cluster_library_down", model=MODEL, load=load)},
-    code_version="2",
+    code_version="3",
     span="retailer",
     description=(
         "What each report looks like: its shape, size and footprint, matched with the nearest entry of a library "

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from mrs_assets.clustering.features import SHAPE_TICKS, Array, Windows, even_share
+from mrs_assets.clustering.features import SHAPE_TICKS, SHARES, Array, Windows, even_share
 from mrs_assets.contracts.columns import SERIES
 from mrs_assets.contracts.settings import Retailer
 
@@ -49,7 +49,7 @@ def footprint(
         retailer: its grain and zone.
 
     Returns:
-        One row per report row in the same order: store_share, item_share, retailer_share; NULL without others.
+        One row per report row in the same order: SHARES; NULL without others.
     """
     trading = series.filter(~pl.col("coverage").is_in(["closed", "not_expected"])).select(
         *SERIES, number=tick_number(pl.col("ts"), retailer)
@@ -57,7 +57,7 @@ def footprint(
     number = tick_number(pl.col("tick") - pl.duration(microseconds=1), retailer)
     moving = every_report.select(*SERIES, "direction", number=number).unique()
     shares = reports.select(*SERIES, "direction", number=number).with_row_index()
-    for name, within in (("store_share", ["store_id"]), ("item_share", ["sku"]), ("retailer_share", [])):
+    for name, within in zip(SHARES, (["store_id"], ["sku"], []), strict=True):
         others = trading.group_by("number", *within).agg(there=pl.len().cast(pl.Int64) - 1)
         alike = moving.group_by("number", "direction", *within).agg(alike=pl.len().cast(pl.Int64) - 1)
         shares = (
@@ -66,7 +66,7 @@ def footprint(
             .with_columns(pl.when(pl.col("there") > 0).then((pl.col("alike") / pl.col("there")).clip(0, 1)).alias(name))
             .drop("there", "alike")
         )
-    return shares.sort("index").select("store_share", "item_share", "retailer_share")
+    return shares.sort("index").select(SHARES)
 
 
 def windows(

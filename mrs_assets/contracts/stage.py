@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 import polars as pl
 
-from mrs_assets.contracts.contract import Contract
+from mrs_assets.contracts.columns import SERIES
+from mrs_assets.contracts.contract import COORDINATES, Contract
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Retailer, Settings
 
@@ -32,12 +33,15 @@ class Others:
             not feel any. None: they matter to all.
         matter: what the stage sees with rows of the asked stores alone → whether those of others matter to any
             answer. Where they do not, they are not read.
+        outdated: what the stage sees of others on some days, as far as its needs say, and its answers of these days →
+            the answers that show others as they no longer are. Only those feel rows of other stores. None: all do.
     """
 
     days_before: int | None = None
     columns: tuple[str, ...] | None = None
     told_by: str | None = None
     matter: Callable[[Inputs], bool] | None = None
+    outdated: Callable[[Inputs, pl.DataFrame], pl.DataFrame] | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,19 @@ class Input:
         if self.others is None or self.others.days_before is None:
             return self
         return replace(self, days_before=self.others.days_before)
+
+    def around(self, scope: Scope) -> Scope:
+        """The days that computing a scope looks at."""
+        wide = scope.widened(before=self.days_before, after=self.days_after)
+        return replace(wide, last_day=scope.widened(before=1).first_day) if self.past_only else wide
+
+    def columns(self, *, of_others: bool = False) -> list[str]:
+        """What a stage sees of a row: what its writer said, and not who wrote it when; of others, what it declares."""
+        body = self.contract.body
+        if not of_others or self.others is None or self.others.columns is None:
+            return list(body)
+        seen = {*COORDINATES, *SERIES, *self.contract.key, *self.others.columns}
+        return [column for column in body if column in seen]
 
 
 @dataclass(frozen=True)

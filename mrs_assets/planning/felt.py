@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import pairwise
@@ -20,7 +20,8 @@ from mrs_assets import __version__
 from mrs_assets.contracts.columns import INSTANT
 from mrs_assets.contracts.logs.replays import REPLAY_PARTS
 from mrs_assets.contracts.scope import Scope
-from mrs_assets.contracts.stage import Input, Stage
+from mrs_assets.contracts.settings import Settings
+from mrs_assets.contracts.stage import Input, Inputs, Stage
 from mrs_assets.planning.reach import Days, joined, runs_of
 from mrs_resources.kernel import Appended, Provenance
 from mrs_resources.log_store import EVER, Transaction
@@ -74,13 +75,13 @@ class Replay:
         return self.everyones_last if stage.span == "everything" else self.last_day
 
 
-def remaining(tx: Transaction, stage: Stage, replay: Replay) -> list[Scope]:
+def remaining(tx: Transaction, stage: Stage, replay: Replay, settings: Settings) -> list[Scope]:
     """The parts of a stage that the replay still has to compute, in order of their first days.
 
     Of a stage that reads its own past only the first part holds: what it writes may be felt by later ones.
     """
     parts = tx.live(REPLAY_PARTS).filter(plan_id=replay.plan_id, asset=stage.name)
-    pending = [_undone(_felt(tx, stage, wanted, replay), parts, stage, wanted) for wanted in stage.reads]
+    pending = [_undone(_felt(tx, stage, wanted, replay, settings), parts, stage, wanted) for wanted in stage.reads]
     if stage.every_day:
         pending.append(_undone(_never_computed(tx, stage, replay), parts, stage, None))
     days = pl.concat(pending).group_by("store_id", "day").agg(pl.col("written_at").max())
@@ -114,7 +115,7 @@ def note_part(
     tx.append(REPLAY_PARTS, frame, replace(EVER, complete=False), Provenance("planning", __version__))
 
 
-def _felt(tx: Transaction, stage: Stage, wanted: Input, replay: Replay) -> pl.DataFrame:
+def _felt(tx: Transaction, stage: Stage, wanted: Input, replay: Replay, settings: Settings) -> pl.DataFrame:
     """The store-days that rows of one input matter to; store_id NULL: all stores."""
     own = wanted.contract in stage.writes
     if own and not wanted.past_only:
@@ -134,7 +135,11 @@ def _felt(tx: Transaction, stage: Stage, wanted: Input, replay: Replay) -> pl.Da
             rows = tx.changed(wanted.contract, since, whose, others.columns)
         of_others = pl.concat([rows, forced]).with_columns(store_id=pl.lit(None, dtype=pl.String))
         days = _by_day(stage, wanted.of_others, of_others, replay)
-        felt.append(days if others.told_by is None else _of_those_that_compare(tx, stage, others.told_by, days, whose))
+        if others.told_by is not None:
+            days = _of_those_that_compare(tx, stage, others.told_by, days, whose)
+        if others.outdated is not None:
+            days = _of_those_outdated(tx, stage, others.outdated, days, replay, settings)
+        felt.append(days)
     return pl.concat(felt).group_by("store_id", "day").agg(pl.col("written_at").max())
 
 
@@ -164,6 +169,37 @@ def _of_those_that_compare(
     )
     whose = answers.filter(pl.col(compares).fill_null(value=True)).select("store_id", day="business_day").unique()
     return days.drop("store_id").join(whose, on="day").select(list(_PENDING))
+
+
+def _of_those_outdated(
+    tx: Transaction,
+    stage: Stage,
+    outdated: Callable[[Inputs, pl.DataFrame], pl.DataFrame],
+    days: pl.DataFrame,
+    replay: Replay,
+    settings: Settings,
+) -> pl.DataFrame:
+    """Of days on which rows of other stores are felt, the stores with an answer that shows others as they were."""
+    whose = [days.head(0).select("store_id", "day")]
+    for span in _in_months(joined((day, day) for day in days["day"])):
+        scope = Scope(*span, replay.retailer)
+        seen = {
+            name: tx.live(need.contract, need.of_others.around(scope), columns=need.columns(of_others=True))
+            for name, need in stage.needs.items()
+            if need.others is not None
+        }
+        answers = tx.live(stage.writes[0], scope, columns=list(stage.writes[0].body), in_order=False)
+        found = outdated(Inputs(scope, settings, seen), answers)
+        whose.append(found.select("store_id", day="business_day").unique())
+    return days.drop("store_id").join(pl.concat(whose), on="day").select(list(_PENDING))
+
+
+def _in_months(spans: Iterable[Days]) -> Iterator[Days]:
+    """The same days in spans of four weeks at most: what other stores show on them is held at once."""
+    month = timedelta(days=28)
+    for first, last in spans:
+        for n in range((last - first) // month + 1):
+            yield first + n * month, min(first + (n + 1) * month - timedelta(days=1), last)
 
 
 def _never_computed(tx: Transaction, stage: Stage, replay: Replay) -> pl.DataFrame:

@@ -34,7 +34,7 @@ def next_step(tx: Transaction, plan: Plan, settings: Settings, stages: Sequence[
         closing: what ends every plan.
     """
     replay = replay_of(tx, plan.plan_id, settings)
-    left = ((stage, _days(tx, stage, replay)) for stage in stages) if replay else iter(())
+    left = ((stage, _days(tx, stage, replay, settings)) for stage in stages) if replay else iter(())
     waiting = next(((stage, todo) for stage, todo in left if todo), None)
     if replay is None or waiting is None:
         return _closing_step(tx, plan, replay, stages, closing)
@@ -69,5 +69,5 @@ def _closing_step(
     return Step(scope, tuple(sorted((closing.finalisation.name, *closing.state))))
 
 
-def _days(tx: Transaction, stage: Stage, replay: Replay) -> list[Days]:
-    return joined((scope.first_day, scope.last_day) for scope in remaining(tx, stage, replay))
+def _days(tx: Transaction, stage: Stage, replay: Replay, settings: Settings) -> list[Days]:
+    return joined((scope.first_day, scope.last_day) for scope in remaining(tx, stage, replay, settings))

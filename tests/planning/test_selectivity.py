@@ -6,6 +6,7 @@ what it reads after it, partition by partition.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -14,7 +15,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from mrs_assets.contracts.logs.detected import DETECTED
 from mrs_assets.contracts.logs.replays import REPLAY_PARTS
+from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.settings import Settings
 from mrs_assets.contracts.stage import Input, Others, Stage
 from mrs_assets.graph import STAGES
@@ -48,10 +51,12 @@ class Content:
     Attributes:
         rows: log and columns → what its live rows say in them, by where they lie.
         comparing: stage and column → where an answer does not say that other stores do not matter to it.
+        alike: the shares of other series, in tenths, that move like the reports that lie somewhere.
     """
 
     rows: dict[tuple[str, Columns], dict[Where, str]] = field(default_factory=dict)
     comparing: dict[tuple[str, str], set[Where]] = field(default_factory=dict)
+    alike: dict[Where, set[tuple[str, ...]]] = field(default_factory=dict)
 
 
 @dataclass
@@ -176,7 +181,7 @@ def _answer(home: Home, retailer: str, file: str, number: int, judged: Judged) -
 
 
 def _content(tx: Transaction) -> Content:
-    found = Content()
+    found = Content(alike=_alike(tx))
     for stage, wanted in ((each, wanted) for each in STAGES for wanted in each.reads):
         rows = tx.live(wanted.contract)
         others = wanted.others or Others()
@@ -188,6 +193,21 @@ def _content(tx: Transaction) -> Content:
         if others.told_by is not None:
             answers = tx.live(stage.writes[0]).filter(pl.col(others.told_by).fill_null(value=True))
             found.comparing[stage.name, others.told_by] = {*answers.select(_where(answers)).rows()}
+    return found
+
+
+def _alike(tx: Transaction) -> dict[Where, set[tuple[str, ...]]]:
+    """Counted series by series, as they trade and move on a day, of the product and of the whole retailer."""
+    columns = ["retailer", "business_day", "store_id", "sku"]
+    open_ = ~pl.col("coverage").is_in(["closed", "not_expected"])
+    trading = tx.live(SALES_TIMESERIES).filter(open_).select(columns).unique().rows()
+    moving = tx.live(DETECTED).select(*columns, "direction").unique().rows()
+    there = Counter(key for whose, day, _, sku in trading for key in ((whose, day, sku), (whose, day)))
+    like = Counter(key for whose, day, _, sku, way in moving for key in ((whose, day, sku, way), (whose, day, way)))
+    found: dict[Where, set[tuple[str, ...]]] = {}
+    for whose, day, store, sku, way in moving:
+        shares = [(like[*of, way] - 1) / (there[of] - 1) for of in ((whose, day, sku), (whose, day))]
+        found.setdefault((whose, store, day), set()).add((sku, way, *(f"{share:.1f}" for share in shares)))
     return found
 
 
@@ -204,7 +224,7 @@ def _touched(stage: Stage, seen: set[tuple[str, str]], before: Content, after: C
     for day in DAYS if stage.before_reports else DAYS[DAYS.index(REPORTS_FROM) :]:
         for store in seen:
             if any(_is_own(stage, where, store) and _is_near(w, w.days_before, where, day) for w, where in own) or any(
-                _matters(stage, w, where, store, day, before) for w, where in others
+                _matters(stage, w, where, store, day, before, after) for w, where in others
             ):
                 yield (*store, day)
 
@@ -225,12 +245,17 @@ def _is_own(stage: Stage, where: Where, store: tuple[str, str]) -> bool:
     return stage.span != "everything" and retailer == store[0] and whose in ("*", store[1])
 
 
-def _matters(stage: Stage, wanted: Input, where: Where, store: tuple[str, str], day: date, before: Content) -> bool:
+def _matters(
+    stage: Stage, wanted: Input, where: Where, store: tuple[str, str], day: date, before: Content, after: Content
+) -> bool:
     """Whether rows of other stores that lie somewhere matter to a store's day."""
     if stage.span == "store" or (stage.span == "retailer" and where[0] != store[0]):
         return False
     told_by = wanted.others.told_by if wanted.others else None
     if told_by is not None and (*store, day) not in before.comparing[stage.name, told_by]:
+        return False
+    at = (*store, day)
+    if wanted.others is not None and wanted.others.outdated is not None and before.alike.get(at) == after.alike.get(at):
         return False
     return _is_near(wanted, wanted.of_others.days_before, where, day)
 

@@ -220,6 +220,30 @@ def test_an_answer_says_whether_other_stores_matter_to_it(stage: Stage, world: W
     assert differing
 
 
+@pytest.mark.parametrize(
+    ("stage", "name"),
+    [(s, name) for s in STAGES for name, w in logs_of(s).items() if w.others and w.others.outdated],
+    ids=lambda v: v if isinstance(v, str) else v.name,
+)
+def test_answers_that_others_make_different_are_outdated(stage: Stage, name: str, world: World) -> None:
+    inputs, log = inputs_of(world, seeing_all(stage)), stage.writes[0]
+    wanted = logs_of(stage)[name]
+    assert wanted.others is not None
+    assert wanted.others.outdated is not None
+    answers = content(stage, stage.compute(inputs))[log.name]
+    assert wanted.others.outdated(inputs, answers).is_empty()
+    different = same = 0
+    for store in ("s1", "s2"):
+        others, kept = pl.col("store_id") != store, ~((pl.col("store_id") == store) & (pl.col("sku") == "eggs"))
+        without_it = replace(inputs, frames={**inputs.frames, name: inputs[name].filter(kept)})
+        then, now = (rows.filter(others) for rows in (answers, content(stage, stage.compute(without_it))[log.name]))
+        outdated = wanted.others.outdated(without_it, then).sort(log.key)
+        assert_frame_equal(outdated, then.filter(then.hash_rows() != now.hash_rows()))
+        different, same = different + outdated.height, same + then.height - outdated.height
+    assert different
+    assert same
+
+
 @pytest.mark.parametrize("stage", [s for s in STAGES if s.span != "everything"], ids=lambda s: s.name)
 def test_in_small_pieces_it_writes_what_it_wrote_at_once(
     stage: Stage, world: World, monkeypatch: pytest.MonkeyPatch
