@@ -183,12 +183,16 @@ def _of_those_outdated(
     whose = [days.head(0).select("store_id", "day")]
     for span in _in_months(joined((day, day) for day in days["day"])):
         scope = Scope(*span, replay.retailer)
+        answers = tx.live(stage.writes[0], scope, columns=list(stage.writes[0].body), in_order=False)
+        if answers.is_empty():
+            continue
         seen = {
-            name: tx.live(need.contract, need.of_others.around(scope), columns=need.columns(of_others=True))
+            name: tx.live(
+                need.contract, need.of_others.around(scope), columns=need.columns(of_others=True), in_order=False
+            )
             for name, need in stage.needs.items()
             if need.others is not None
         }
-        answers = tx.live(stage.writes[0], scope, columns=list(stage.writes[0].body), in_order=False)
         found = outdated(Inputs(scope, settings, seen), answers)
         whose.append(found.select("store_id", day="business_day").unique())
     return days.drop("store_id").join(pl.concat(whose), on="day").select(list(_PENDING))
