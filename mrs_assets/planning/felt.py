@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import pairwise
@@ -21,7 +21,8 @@ from mrs_assets.contracts.columns import INSTANT
 from mrs_assets.contracts.logs.replays import REPLAY_PARTS
 from mrs_assets.contracts.scope import Scope
 from mrs_assets.contracts.settings import Settings
-from mrs_assets.contracts.stage import Input, Inputs, Stage
+from mrs_assets.contracts.stage import Input, Stage
+from mrs_assets.planning.others import concerned
 from mrs_assets.planning.reach import Days, joined, runs_of
 from mrs_resources.kernel import Appended, Provenance
 from mrs_resources.log_store import EVER, Transaction
@@ -135,11 +136,7 @@ def _felt(tx: Transaction, stage: Stage, wanted: Input, replay: Replay, settings
             rows = tx.changed(wanted.contract, since, whose, others.columns)
         of_others = pl.concat([rows, forced]).with_columns(store_id=pl.lit(None, dtype=pl.String))
         days = _by_day(stage, wanted.of_others, of_others, replay)
-        if others.told_by is not None:
-            days = _of_those_that_compare(tx, stage, others.told_by, days, whose)
-        if others.outdated is not None:
-            days = _of_those_outdated(tx, stage, others.outdated, days, replay, settings)
-        felt.append(days)
+        felt.append(concerned(tx, stage, others, days, whose, settings))
     return pl.concat(felt).group_by("store_id", "day").agg(pl.col("written_at").max())
 
 
@@ -155,55 +152,6 @@ def _by_day(stage: Stage, wanted: Input, rows: pl.DataFrame, replay: Replay) -> 
     ).filter(pl.col("first") <= pl.col("last"))
     days = there.with_columns(day=pl.date_ranges("first", "last")).explode("day")
     return days.group_by("store_id", "day").agg(pl.col("written_at").max()).select(list(_PENDING))
-
-
-def _of_those_that_compare(
-    tx: Transaction, stage: Stage, compares: str, days: pl.DataFrame, retailer: str | None
-) -> pl.DataFrame:
-    """Of days on which rows of other stores are felt, the stores with an answer that they matter to."""
-    if days.is_empty():
-        return days
-    first, last = days.select(first=pl.col("day").min(), last=pl.col("day").max()).row(0)
-    answers = tx.live(
-        stage.writes[0], Scope(first, last, retailer), columns=["store_id", "business_day", compares], in_order=False
-    )
-    whose = answers.filter(pl.col(compares).fill_null(value=True)).select("store_id", day="business_day").unique()
-    return days.drop("store_id").join(whose, on="day").select(list(_PENDING))
-
-
-def _of_those_outdated(
-    tx: Transaction,
-    stage: Stage,
-    outdated: Callable[[Inputs, pl.DataFrame], pl.DataFrame],
-    days: pl.DataFrame,
-    replay: Replay,
-    settings: Settings,
-) -> pl.DataFrame:
-    """Of days on which rows of other stores are felt, the stores with an answer that shows others as they were."""
-    whose = [days.head(0).select("store_id", "day")]
-    for span in _in_months(joined((day, day) for day in days["day"])):
-        scope = Scope(*span, replay.retailer)
-        answers = tx.live(stage.writes[0], scope, columns=list(stage.writes[0].body), in_order=False)
-        if answers.is_empty():
-            continue
-        seen = {
-            name: tx.live(
-                need.contract, need.of_others.around(scope), columns=need.columns(of_others=True), in_order=False
-            )
-            for name, need in stage.needs.items()
-            if need.others is not None
-        }
-        found = outdated(Inputs(scope, settings, seen), answers)
-        whose.append(found.select("store_id", day="business_day").unique())
-    return days.drop("store_id").join(pl.concat(whose), on="day").select(list(_PENDING))
-
-
-def _in_months(spans: Iterable[Days]) -> Iterator[Days]:
-    """The same days in spans of four weeks at most: what other stores show on them is held at once."""
-    month = timedelta(days=28)
-    for first, last in spans:
-        for n in range((last - first) // month + 1):
-            yield first + n * month, min(first + (n + 1) * month - timedelta(days=1), last)
 
 
 def _never_computed(tx: Transaction, stage: Stage, replay: Replay) -> pl.DataFrame:
