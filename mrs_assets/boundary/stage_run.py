@@ -6,7 +6,7 @@ Knows the warehouse and the stages, not the orchestrator: `log_asset` wraps it f
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Protocol
@@ -96,10 +96,8 @@ class StageRunner:
         done = StageRun.of(stage)
         reader = InputReader(self._models, self._settings, provenance)
         scope = self._own_scope(stage, asked)
-        for rectangles in self._rectangles(stage, scope, replay) if scope else ():
-            self._run_together(stage, rectangles, reader, replay, done)
-            if self._dry_run:
-                break
+        while scope and self._run_next(stage, scope, reader, replay, done):
+            pass
         done.seconds = time.perf_counter() - began
         return done
 
@@ -120,14 +118,15 @@ class StageRunner:
                 done.dry_run = self._how_little(stage, scope, computed)
         return done
 
-    def _run_together(
-        self, stage: Stage, rectangles: Sequence[Scope], reader: InputReader, replay: Replay | None, done: StageRun
-    ) -> None:
-        """Compute rectangles of which none is felt by another, piece by piece."""
+    def _run_next(self, stage: Stage, scope: Scope, reader: InputReader, replay: Replay | None, done: StageRun) -> bool:
+        """Compute what is left of a scope and can be computed together; whether more may be left."""
         workers = self._crew.size() if self._crew is not None else 1
         with self._store.looking() as tx:
             seen = tx.newest_write(*(i.contract for i in stage.reads))
+            rectangles = [scope] if replay is None else self._left(tx, stage, scope, replay)
             cut = {rectangle: pieces(tx, stage, rectangle, reader, workers) for rectangle in rectangles}
+        if not cut:
+            return False
         parts = [part for its in cut.values() for part in its]
         shares = independent(stage, parts)
         is_worth_it = any(len(its) > 1 for its in cut.values())
@@ -141,6 +140,7 @@ class StageRunner:
             if replay is not None and rectangle.stores is None and any(part.stores is not None for part in its):
                 with self._store.transaction() as tx:
                     note_part(tx, stage, rectangle, replay, seen, ())
+        return replay is not None and stage.reads_its_past and not self._dry_run
 
     def answer(
         self, stage: Stage, asked: Scope, provenance: Provenance, laid_over: Frames | None = None
@@ -180,27 +180,16 @@ class StageRunner:
             scope = replace(scope, stores=None)
         return replace(scope, retailer=None) if stage.span == "everything" else scope
 
-    def _rectangles(self, stage: Stage, scope: Scope, replay: Replay | None) -> Iterator[list[Scope]]:
-        """What is to be computed; what is in one list may be computed together."""
-        if replay is None:
-            yield [scope]
-            return
-        left = self._left(stage, scope, replay)
-        while left:
-            # What a part writes may be felt by the days after it, where a stage reads its own past.
-            yield left[:1] if stage.reads_its_past else left
-            left = self._left(stage, scope, replay) if stage.reads_its_past else []
-
-    def _left(self, stage: Stage, scope: Scope, replay: Replay) -> list[Scope]:
-        """What a replay has left to do of a stage, within a scope."""
-        with self._store.looking() as tx:
-            parts = remaining(tx, stage, replay, self._settings)
+    def _left(self, tx: Transaction, stage: Stage, scope: Scope, replay: Replay) -> list[Scope]:
+        """What a replay has left to do of a stage within a scope, of which no part is felt by another."""
         inside = [
             replace(part, first_day=max(part.first_day, scope.first_day), last_day=min(part.last_day, scope.last_day))
-            for part in parts
+            for part in remaining(tx, stage, replay, self._settings)
             if part.first_day <= scope.last_day and scope.first_day <= part.last_day
         ]
-        return inside if scope.stores is None else [replace(part, stores=scope.stores) for part in inside]
+        # What a part writes may be felt by the days after it, where a stage reads its own past.
+        together = inside[:1] if stage.reads_its_past else inside
+        return together if scope.stores is None else [replace(part, stores=scope.stores) for part in together]
 
     def _pieces(self, stage: Stage, scope: Scope, reader: InputReader) -> list[Scope]:
         with self._store.looking() as tx:
