@@ -1,7 +1,7 @@
 """Kills a tick with SIGKILL at a chosen moment of a chosen step, and finishes it: real processes, a real file.
 
 A kill is run in a child of a server that has everything imported, so that it costs a tick and not an interpreter. Most
-are finished in memory, from the file as it was left; some where they were left, up to the publication, and ticked again.
+are finished in memory, from the file as it was left; some where they were left, published, and ticked once more.
 """
 
 from __future__ import annotations
