@@ -1,7 +1,7 @@
 """Kills a tick with SIGKILL at a chosen moment of a chosen step, and finishes it: real processes, a real file.
 
 A kill is run in a child of a server that has everything imported, so that it costs a tick and not an interpreter. Most
-are finished in memory, from the file as it was left; some where they were left, published, and ticked once more.
+are finished in memory, from the file as it was left; some where they were left, up to the publication.
 """
 
 from __future__ import annotations
@@ -121,11 +121,10 @@ class Morning:
     def _unlike(self, home: Home, *, published: bool) -> Iterator[str]:
         done = home.tick()
         yield from done.failed
-        if published:
-            if again := home.tick().appended:
-                yield f"the next tick still appended {dict(again)}"
-            if not home.warehouse.publisher.is_current():
-                yield "the newest row is not published"
+        if again := home.tick().appended:
+            yield f"the next tick still appended {dict(again)}"
+        if published and not home.warehouse.publisher.is_current():
+            yield "the newest row is not published"
         with home.warehouse.store.transaction() as tx:
             if (open_plans := tx.live(REPLAY_PLANS).filter(pl.col("state") != "done").height) > 0:
                 yield f"{open_plans} plans are not finished"
