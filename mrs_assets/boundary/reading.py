@@ -160,6 +160,6 @@ def _that_matter(tx: Transaction, stage: Stage, name: str, seen: Inputs) -> pl.D
 def _rows(
     tx: Transaction, wanted: Input, scope: Scope, matching: pl.DataFrame | None = None, *, of_others: bool = False
 ) -> pl.DataFrame:
-    """What stages see of a log's rows, in any order: those with certain values in some columns."""
+    """What stages see of a log's rows, in any order; of those alone that match values of some columns, where given."""
     columns = wanted.columns(of_others=of_others)
     return tx.live(wanted.contract, scope, columns=columns, matching=matching, in_order=False)

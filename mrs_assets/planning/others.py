@@ -16,8 +16,6 @@ from mrs_resources.log_store import Transaction
 HELD_AT_ONCE = timedelta(days=28)
 """Days of which what other stores show is held at once."""
 
-AT = ["store_id", "business_day"]
-
 
 def concerned(
     tx: Transaction, stage: Stage, others: Others, days: pl.DataFrame, retailer: str | None, settings: Settings
@@ -35,21 +33,23 @@ def concerned(
     Returns:
         The same columns. Where the declaration does not tell stores apart, store_id is NULL still.
     """
-    if days.is_empty() or (others.told_by is None and others.outdated is None):
+    if days.is_empty():
         return days
-    answers = [
-        _that_compare(tx, stage, others.told_by, scope)
-        if others.outdated is None
-        else _outdated(tx, stage, others.outdated, scope, settings)
-        for scope in _scopes(joined((day, day) for day in days["day"]), retailer)
-    ]
-    whose = pl.concat(answers).unique().rename({"business_day": "day"})
+    spans = joined((day, day) for day in days["day"])
+    if others.told_by is not None:
+        answers = _that_compare(tx, stage, others.told_by, Scope(spans[0][0], spans[-1][1], retailer))
+    elif others.outdated is not None:
+        found = [_outdated(tx, stage, others.outdated, scope, settings) for scope in _scopes(spans, retailer)]
+        answers = pl.concat(found)
+    else:
+        return days
+    whose = answers.select("store_id", day="business_day").unique()
     return days.drop("store_id").join(whose, on="day").select(days.columns)
 
 
-def _that_compare(tx: Transaction, stage: Stage, told_by: str | None, scope: Scope) -> pl.DataFrame:
-    answers = tx.live(stage.writes[0], scope, columns=[*AT, str(told_by)], in_order=False)
-    return answers.filter(pl.col(str(told_by)).fill_null(value=True)).select(AT)
+def _that_compare(tx: Transaction, stage: Stage, told_by: str, scope: Scope) -> pl.DataFrame:
+    answers = tx.live(stage.writes[0], scope, columns=["store_id", "business_day", told_by], in_order=False)
+    return answers.filter(pl.col(told_by).fill_null(value=True))
 
 
 def _outdated(
@@ -62,13 +62,13 @@ def _outdated(
     log = stage.writes[0]
     answers = tx.live(log, scope, columns=list(log.body), in_order=False)
     if answers.is_empty():
-        return answers.select(AT)
+        return answers
     seen = {
         name: tx.live(need.contract, need.of_others.around(scope), columns=need.columns(of_others=True), in_order=False)
         for name, need in stage.needs.items()
         if need.others is not None
     }
-    return outdated(Inputs(scope, settings, seen), answers).select(AT)
+    return outdated(Inputs(scope, settings, seen), answers)
 
 
 def _scopes(spans: Iterable[Days], retailer: str | None) -> Iterator[Scope]:
