@@ -15,6 +15,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from mrs_assets.contracts.logs.clustered import CLUSTERED
 from mrs_assets.contracts.logs.detected import DETECTED
 from mrs_assets.contracts.logs.replays import REPLAY_PARTS
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
@@ -255,7 +256,7 @@ def _matters(
     if told_by is not None and (*store, day) not in before.comparing[stage.name, told_by]:
         return False
     at = (*store, day)
-    if wanted.others is not None and wanted.others.outdated is not None and before.alike.get(at) == after.alike.get(at):
+    if stage.name == CLUSTERED.name and before.alike.get(at) == after.alike.get(at):
         return False
     return _is_near(wanted, wanted.of_others.days_before, where, day)
 
