@@ -112,6 +112,7 @@ def _touched(tx: Warehouse[Any, Any], scope: Scope, since: datetime | None, *, e
         found |= set(tx.query(sql.NEWLY_EDITED, now | {"retailer": scope.retailer})["report_id"])
     if edited and _any(tx, USER_EVENT_EDITS):
         found |= set(tx.query(sql.IN_NEWLY_EDITED_EVENTS, now)["report_id"])
+        found |= set(tx.query(sql.BESIDE_MOVED_EVENTS, {"run_id": tx.run_id})["report_id"])
     return sorted(found)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from mrs_assets.contracts.contract import Contract
 from mrs_assets.contracts.logs.cohorted import COHORTED
+from mrs_assets.contracts.logs.detected import DETECTED
 from mrs_assets.contracts.logs.edits import USER_EDITS, USER_EVENT_EDITS
 from mrs_assets.contracts.logs.ended import CORRECTED, ENDED
 from mrs_assets.contracts.logs.events import EVENTS
@@ -120,6 +121,23 @@ IN_NEWLY_EDITED_EVENTS = (
     "LEFT JOIN written w ON w.report_id = r.report_id WHERE w.written_at IS NULL OR h.written_at > w.written_at"
 )
 """Reports whose event has an action that is newer than their record."""
+
+BESIDE_MOVED_EVENTS = (
+    f"WITH been AS (SELECT DISTINCT report_id, report_group_id FROM {COHORTED.name} WHERE run_id = $run_id), "
+    f"ever AS (SELECT report_group_id AS former, report_id FROM been WHERE former IN ({_EDITED_EVENTS})), "
+    "elsewhere AS (SELECT DISTINCT former, report_group_id FROM ever JOIN been USING (report_id) "
+    "WHERE report_group_id <> former), "
+    f"told AS (SELECT report_id, written_at FROM {COHORTED.name} WHERE run_id = $run_id UNION ALL "
+    f"SELECT report_id, written_at FROM {DETECTED.name} WHERE run_id = $run_id), "
+    "moved AS (SELECT former, max(written_at) AS written_at FROM ever JOIN told USING (report_id) GROUP BY former), "
+    f"written AS ({_WRITTEN}) "
+    "SELECT DISTINCT report_id FROM elsewhere JOIN moved m USING (former) JOIN been USING (report_group_id) "
+    "JOIN written w USING (report_id) WHERE m.written_at > w.written_at"
+)
+"""Reports of events that share members with an edited one, of which a member was told of after their record was made.
+
+Where the edited event's reports go decides whose words its own are; and who was beside them need not have moved.
+"""
 
 EVENT_EDITS = (
     f"WITH RECURSIVE {', '.join(_event_parts(_EVER_MEMBERS))} "

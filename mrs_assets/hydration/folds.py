@@ -17,6 +17,13 @@ _TOUCHED_EVENTS = f"SELECT report_group_id FROM touched_{_EVENTS}"
 _NEW = "run_id = $run_id AND written_at > $since"
 _HEARD = f"WITH RECURSIVE {', '.join(heard_sql(U, 'report_group_id', 'run_id = $run_id'))}"
 _NEWLY_EDITED = "SELECT subject FROM u_heard WHERE written_at > $since"
+_EDITED = f"SELECT report_group_id FROM {USER_EVENT_EDITS.name} WHERE run_id = $run_id"
+_EVER_IN = (
+    f"SELECT report_group_id FROM {COHORTED.name} WHERE run_id = $run_id "
+    f"AND report_id IN ({_TOUCHED_REPORTS}) AND report_group_id IS NOT NULL"
+)
+"""Events that a touched report was ever in. What was said of one may hold, or no longer hold, for any that shares a
+report with it."""
 
 REPORTS_FOLD = Fold(
     view=MINORITY_REPORTS,
@@ -40,11 +47,12 @@ EVENTS_FOLD = Fold(
         f"SELECT r.report_group_id FROM {COHORTED.name} h JOIN {_REPORTS} r USING (report_id) "
         f"WHERE h.run_id = $run_id AND h.report_group_id IN ({_NEWLY_EDITED}) AND r.report_group_id IS NOT NULL",
     },
-    touched_by_views=f"SELECT report_group_id FROM {COHORTED.name} WHERE run_id = $run_id "
-    f"AND report_id IN ({_TOUCHED_REPORTS}) AND report_group_id IS NOT NULL "
-    f"UNION SELECT report_group_id FROM {_REPORTS} WHERE report_id IN ({_TOUCHED_REPORTS}) "
+    touched_by_views=f"{_EVER_IN} UNION SELECT report_group_id FROM {_REPORTS} WHERE report_id IN ({_TOUCHED_REPORTS}) "
     "AND report_group_id IS NOT NULL "
-    f"UNION SELECT report_group_id FROM replaced_{_REPORTS} WHERE report_group_id IS NOT NULL",
+    f"UNION SELECT report_group_id FROM replaced_{_REPORTS} WHERE report_group_id IS NOT NULL "
+    f"UNION SELECT r.report_group_id FROM {COHORTED.name} h JOIN {_REPORTS} r USING (report_id) "
+    f"WHERE h.run_id = $run_id AND h.report_group_id IN ({_EVER_IN} INTERSECT {_EDITED}) "
+    "AND r.report_group_id IS NOT NULL",
 )
 
 FOLDS: tuple[Fold, ...] = (REPORTS_FOLD, EVENTS_FOLD)

@@ -268,6 +268,26 @@ def test_a_word_about_an_event_reaches_its_reports(tx: Transaction) -> None:
     assert record(tx, 1)["final_cause"] == "Campaign 1"
 
 
+@pytest.mark.parametrize(("left", "gained"), [(8, 9), (2, 9)])
+def test_a_word_leaves_reports_beside_which_no_member_of_its_event_is_left(
+    tx: Transaction, left: int, gained: int
+) -> None:
+    """Nothing is said of the reports that were there before: neither of those that lose it, nor of those that gain."""
+    for n in (1, 2, 3):
+        stages(tx, n=n)
+    stages(tx, n=4, cohorting={"report_group_id": event_id(left)})
+    stages(tx, n=5, cohorting={"report_group_id": event_id(gained)})
+    put(tx, USER_EVENT_EDITS, action(USER_EVENT_EDITS, "e1", "approve"))
+    for n, group in ((1, left), (2, left), (3, gained)):
+        put(tx, COHORTED, row(COHORTED, n=n, report_group_id=event_id(group)))
+    finalised(tx)
+    assert [record(tx, n)["final_decision"] for n in (4, 5)] == ["approved", None]
+    for n in (1, 2):
+        put(tx, COHORTED, row(COHORTED, n=n, tick=2, report_group_id=event_id(1 + n)))
+    assert finalised(tx, LATER).changed > 0
+    assert [record(tx, n)["final_decision"] for n in (4, 5)] == [None, "approved"]
+
+
 def test_a_day_at_a_time_equals_all_days_at_once(tx: Transaction, tmp_path: Path) -> None:
     other = LogStore(tmp_path / "other")
     with other.transaction() as at_once:

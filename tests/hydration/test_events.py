@@ -77,6 +77,23 @@ def test_words_about_a_former_event_hold_for_its_successor(tx: Transaction) -> N
     assert [event(tx, n)["final_cause"] for n in (1, 2)] == ["Till fault", "Till fault"]
 
 
+@pytest.mark.parametrize("left", [8, 2])
+def test_a_word_goes_over_to_the_event_that_most_of_its_reports_belong_to_now(tx: Transaction, left: int) -> None:
+    """Of the event that gains it and of the one that loses it, nothing else is said."""
+    put(tx, DETECTED, *(row(DETECTED, n=n) for n in (1, 2, 3, 4)))
+    put(tx, COHORTED, *(row(COHORTED, n=n) for n in (1, 2, 3)), row(COHORTED, n=4, report_group_id=event_id(left)))
+    put(tx, EVENTS, *(row(EVENTS, n=n) for n in (1, 2, 3, 8, 9)))
+    said(tx, "e1", "reject")
+    HYDRATOR.refresh(tx)
+    for n, group in ((1, left), (2, left), (3, 9)):
+        put(tx, COHORTED, row(COHORTED, n=n, report_group_id=event_id(group)))
+    assert [event(tx, n)["final_decision"] for n in (1, left, 9)] == ["rejected", "rejected", None]
+    for n in (1, 2):
+        put(tx, COHORTED, row(COHORTED, n=n, tick=2, report_group_id=event_id(1 + n)))
+    assert [event(tx, n)["final_decision"] for n in (1, left, 9)] == ["rejected", None, "rejected"]
+    assert HYDRATOR.refresh(tx, from_scratch=True).changed == 0
+
+
 def test_an_event_corrected_away_ends_as_data_correction(tx: Transaction) -> None:
     two_reports_in_one_event(tx)
     for contract in (DETECTED, COHORTED, EVENTS):
