@@ -111,16 +111,20 @@ def counts(tx: Transaction, log: Contract, asked: pl.DataFrame) -> pl.DataFrame:
     """
     status = next((column for column in STATUS_COLUMNS if column in log.body), None)
     told = f'"{status}"' if status else "CAST(NULL AS VARCHAR)"
-    live = "n.version IS NOT NULL AND NOT r.is_retracted"
+    version = quoted(list(dict.fromkeys([*PARTITION, *log.key, "version"])))
+    live = "r.version = coalesce(n.version, r.version) AND NOT r.is_retracted"
     with _asking(tx, asked) as parameters:
         rows = tx.query(
-            f"WITH rows AS ({_rows_of(log, told)}), "
-            f"newest AS (SELECT {quoted(log.key)}, max(version) AS version FROM rows GROUP BY ALL) "
+            f"WITH rows AS (SELECT {version}, max({told}) AS status, bool_and(is_retracted) AS is_retracted, "
+            "bool_or(is_degraded) AS is_degraded, max(written_at) AS written_at, count(*) AS times "
+            f"FROM {log.name} {_INSIDE} GROUP BY {version}), "
+            # Most keys have one version: only of the others it has to be found which is the newest.
+            f"newest AS (SELECT {quoted(log.key)}, max(version) AS version FROM rows WHERE version > 1 GROUP BY ALL) "
             "SELECT r.retailer, r.business_day, max(r.written_at) AS written_to, "
             f"count(*) FILTER ({live}) AS rows_live, count(*) FILTER ({live} AND r.is_degraded) AS rows_degraded, "
             f"CAST(to_json(histogram(r.status) FILTER ({live})) AS VARCHAR) AS rows_by_status, "
-            f"count(*) - count(DISTINCT ({quoted(list(log.key), 'r')}, r.version)) AS rows_twice "
-            f"FROM rows r LEFT JOIN newest n ON {same_key(log, 'r', 'n')} AND r.version = n.version GROUP BY ALL",
+            "CAST(sum(r.times) - count(*) AS BIGINT) AS rows_twice "
+            f"FROM rows r LEFT JOIN newest n ON {same_key(log, 'r', 'n')} GROUP BY ALL",
             parameters,
         )
     counted = pl.col("rows_live", "rows_degraded", "rows_twice").fill_null(0)
@@ -177,11 +181,6 @@ def _asking(tx: Transaction, asked: pl.DataFrame) -> Iterator[dict[str, object]]
         yield {"run": tx.run_id, "first": days.min(), "last": days.max()}
     finally:
         tx.connection.unregister(_ASKED)
-
-
-def _rows_of(log: Contract, status: str) -> str:
-    columns = dict.fromkeys([*PARTITION, *log.key, "version", "written_at", "is_retracted", "is_degraded"])
-    return f"SELECT {quoted(list(columns))}, {status} AS status FROM {log.name} {_INSIDE}"
 
 
 def _live_keys(log: Contract) -> str:

@@ -34,6 +34,9 @@ def _on_one_thread(*arguments: Any, config: dict[str, Any] | None = None, **name
 
 duckdb.connect = _on_one_thread
 
+LONG = ("histories", "stories")
+"""Rooms whose modules take minutes each; so do those of rooms with a world of their own."""
+
 MOST_ON_A_LAKE = 3
 """Cases of one test that are tried on a lake, where each costs several times as much."""
 
@@ -100,7 +103,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByWorld
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Rooms with a world come first, so that no worker is left alone with one at the end.
+    """What takes longest comes first, so that no worker is left alone with it at the end.
 
     Of a test that is marked `few`, and of any on a lake, cases after the first few are a sweep.
     """
@@ -112,7 +115,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         limits = [*(few.args if few else ()), *([MOST_ON_A_LAKE] if on_a_lake else ())]
         if limits and seen[case_of] > min(limits):
             item.add_marker(pytest.mark.sweep)
-    items.sort(key=lambda item: room_of(item.path) is None)
+    items.sort(key=lambda item: room_of(item.path) is None and item.path.parent.name not in LONG)
 
 
 @pytest.fixture

@@ -1,0 +1,76 @@
+"""100 random histories of events whose reports move, side by side in one warehouse: a word is where they are now."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from mrs_assets.contracts.logs.cohorted import COHORTED
+from mrs_assets.contracts.logs.detected import DETECTED
+from mrs_assets.contracts.logs.edits import USER_EVENT_EDITS
+from mrs_assets.contracts.logs.events import EVENTS
+from mrs_assets.contracts.scope import Scope
+from mrs_assets.finalisation.asset_body import finalise_scope
+from mrs_assets.hydration.folds import FOLDS
+from mrs_resources.hydrator import Hydrator
+from mrs_resources.log_store import LogStore
+from tests.finalisation.test_edits_survive import MARCH, SETTINGS
+from tests.hydration.rows import PROVENANCE, action, event_id, instant, put, row
+
+HISTORIES, STEPS, REPORTS, EVENT_COUNT = 100, 4, 4, 4
+NOWHERE = Scope(date(2024, 6, 1), date(2024, 6, 1), retailer="acme")
+
+
+def test_what_is_looked_at_again_is_all_that_changed(store: LogStore) -> None:
+    """After each step, looking at everything changes no record and no row of a view any more."""
+    chance = random.Random(3)  # noqa: S311 - histories, not secrets
+    hydrator = Hydrator(FOLDS)
+    with store.transaction() as tx:
+        put(tx, DETECTED, *(row(DETECTED, n=n) for n in range(HISTORIES * REPORTS)))
+        put(tx, EVENTS, *(row(EVENTS, n=n) for n in range(HISTORIES * EVENT_COUNT)))
+        put(tx, COHORTED, *_moves(chance, range(HISTORIES), everyone=True))
+        finalise_scope(tx, MARCH, SETTINGS, PROVENANCE)
+        hydrator.refresh(tx)
+    decided = 0
+    for step in range(STEPS):
+        with store.transaction() as tx:
+            before = tx.newest_write()
+            concerned = chance.sample(range(HISTORIES), HISTORIES // 2)
+            put(tx, USER_EVENT_EDITS, *(_word(chance, history, step) for history in concerned[::2]))
+            put(tx, COHORTED, *_moves(chance, concerned))
+            decided += finalise_scope(tx, NOWHERE, SETTINGS, PROVENANCE, since=before).changed
+            assert finalise_scope(tx, MARCH, SETTINGS, PROVENANCE).changed == 0
+            hydrator.refresh(tx)
+            assert hydrator.refresh(tx, from_scratch=True).changed == 0
+    assert decided > HISTORIES
+
+
+def _moves(chance: random.Random, histories: Sequence[int], *, everyone: bool = False) -> list[dict[str, Any]]:
+    """Some reports of each history, each put into any event of the same history."""
+    return [
+        row(COHORTED, n=history * REPORTS + n, report_group_id=_any_event(chance, history))
+        for history in histories
+        for n in range(REPORTS)
+        if everyone or chance.random() < 0.2
+    ]
+
+
+def _word(chance: random.Random, history: int, step: int) -> dict[str, Any]:
+    what, undone = chance.choice(("approve", "reject", "edit", "undo")), f"a-{history}-{chance.randrange(step + 1)}"
+    about = chance.randrange(EVENT_COUNT) + history * EVENT_COUNT
+    return action(
+        USER_EVENT_EDITS,
+        f"a-{history}-{step}",
+        what,
+        about,
+        field="final_cause" if what == "edit" else None,
+        value=f"cause {step}" if what == "edit" else None,
+        undoes=undone if what == "undo" else None,
+        acted_at=instant(10 + step),
+    )
+
+
+def _any_event(chance: random.Random, history: int) -> str:
+    return event_id(history * EVENT_COUNT + chance.randrange(EVENT_COUNT))
