@@ -25,6 +25,15 @@ _EVER_IN = (
 """Events that a touched report was ever in. What was said of one may hold, or no longer hold, for any that shares a
 report with it."""
 
+
+def _sharing_reports_with(events: str) -> str:
+    """The events of now that hold a report which was ever in one of some events."""
+    return (
+        f"SELECT r.report_group_id FROM {COHORTED.name} h JOIN {_REPORTS} r USING (report_id) "
+        f"WHERE h.run_id = $run_id AND h.report_group_id IN ({events}) AND r.report_group_id IS NOT NULL"
+    )
+
+
 REPORTS_FOLD = Fold(
     view=MINORITY_REPORTS,
     reads=tuple(row.contract for row in REPORT_LOGS),
@@ -44,15 +53,12 @@ EVENTS_FOLD = Fold(
     touched={
         EVENTS.name: f"SELECT DISTINCT report_group_id FROM {EVENTS.name} WHERE {_NEW}",
         USER_EVENT_EDITS.name: f"{_HEARD} SELECT subject AS report_group_id FROM ({_NEWLY_EDITED}) UNION "
-        f"SELECT r.report_group_id FROM {COHORTED.name} h JOIN {_REPORTS} r USING (report_id) "
-        f"WHERE h.run_id = $run_id AND h.report_group_id IN ({_NEWLY_EDITED}) AND r.report_group_id IS NOT NULL",
+        f"{_sharing_reports_with(_NEWLY_EDITED)}",
     },
     touched_by_views=f"{_EVER_IN} UNION SELECT report_group_id FROM {_REPORTS} WHERE report_id IN ({_TOUCHED_REPORTS}) "
     "AND report_group_id IS NOT NULL "
     f"UNION SELECT report_group_id FROM replaced_{_REPORTS} WHERE report_group_id IS NOT NULL "
-    f"UNION SELECT r.report_group_id FROM {COHORTED.name} h JOIN {_REPORTS} r USING (report_id) "
-    f"WHERE h.run_id = $run_id AND h.report_group_id IN ({_EVER_IN} INTERSECT {_EDITED}) "
-    "AND r.report_group_id IS NOT NULL",
+    f"UNION {_sharing_reports_with(f'{_EVER_IN} INTERSECT {_EDITED}')}",
 )
 
 FOLDS: tuple[Fold, ...] = (REPORTS_FOLD, EVENTS_FOLD)

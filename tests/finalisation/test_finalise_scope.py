@@ -288,6 +288,20 @@ def test_a_word_leaves_reports_beside_which_no_member_of_its_event_is_left(
     assert [record(tx, n)["final_decision"] for n in (4, 5)] == [None, "approved"]
 
 
+def test_a_word_leaves_reports_beside_which_its_own_vanish(tx: Transaction) -> None:
+    """Detection takes the members back; cohorting has not spoken since."""
+    for n in (1, 2):
+        stages(tx, n=n)
+    stages(tx, n=3, cohorting={"report_group_id": event_id(8)})
+    put(tx, USER_EVENT_EDITS, action(USER_EVENT_EDITS, "e1", "approve"))
+    put(tx, COHORTED, *(row(COHORTED, n=n, report_group_id=event_id(8)) for n in (1, 2)))
+    finalised(tx)
+    assert record(tx, 3)["final_decision"] == "approved"
+    replace_all(tx, DETECTED, row(DETECTED, n=3))
+    finalised(tx, LATER)
+    assert record(tx, 3)["final_decision"] is None
+
+
 def test_a_day_at_a_time_equals_all_days_at_once(tx: Transaction, tmp_path: Path) -> None:
     other = LogStore(tmp_path / "other")
     with other.transaction() as at_once:

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from datetime import date
 from typing import Any
 
 from mrs_assets.contracts.logs.cohorted import COHORTED
 from mrs_assets.contracts.logs.detected import DETECTED
 from mrs_assets.contracts.logs.edits import USER_EVENT_EDITS
 from mrs_assets.contracts.logs.events import EVENTS
-from mrs_assets.contracts.scope import Scope
 from mrs_assets.finalisation.asset_body import finalise_scope
 from mrs_assets.hydration.folds import FOLDS
 from mrs_resources.hydrator import Hydrator
 from mrs_resources.log_store import LogStore
-from tests.finalisation.test_edits_survive import MARCH, SETTINGS
+from tests.finalisation.test_finalise_scope import LATER, MARCH, SETTINGS
 from tests.hydration.rows import PROVENANCE, action, event_id, instant, put, row
 
 HISTORIES, STEPS, REPORTS, EVENT_COUNT = 100, 4, 4, 4
-NOWHERE = Scope(date(2024, 6, 1), date(2024, 6, 1), retailer="acme")
 
 
 def test_what_is_looked_at_again_is_all_that_changed(store: LogStore) -> None:
@@ -40,7 +37,7 @@ def test_what_is_looked_at_again_is_all_that_changed(store: LogStore) -> None:
             concerned = chance.sample(range(HISTORIES), HISTORIES // 2)
             put(tx, USER_EVENT_EDITS, *(_word(chance, history, step) for history in concerned[::2]))
             put(tx, COHORTED, *_moves(chance, concerned))
-            decided += finalise_scope(tx, NOWHERE, SETTINGS, PROVENANCE, since=before).changed
+            decided += finalise_scope(tx, LATER, SETTINGS, PROVENANCE, since=before).changed
             assert finalise_scope(tx, MARCH, SETTINGS, PROVENANCE).changed == 0
             hydrator.refresh(tx)
             assert hydrator.refresh(tx, from_scratch=True).changed == 0
