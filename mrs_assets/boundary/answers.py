@@ -29,6 +29,11 @@ class Answers:
     unanswered: int = 0
     first: str | None = None
 
+    @property
+    def are_whole(self) -> bool:
+        """Whether each row asked about got one answer; where not, others may have their neighbour's."""
+        return not (self.unexpected or self.unanswered)
+
 
 def matched(stage: Stage, inputs: Inputs, frames: Frames) -> Answers:
     """Keep the rows that say whose they are and were asked for; a wrong one takes none of its siblings with it.

@@ -155,7 +155,7 @@ class StageRunner:
 
         Returns:
             Rows in the columns of the log's body, degraded where something was missing; whether they are all its own:
-            False where a part fell back.
+            False where a part fell back, or where an answer was missing or belonged to nothing.
         """
         reader, log = InputReader(self._models, self._settings, provenance), stage.writes[0]
         scope = self._own_scope(stage, asked)
@@ -164,7 +164,7 @@ class StageRunner:
             look = self._look(Part(stage, part, reader))
             computed = self._compute(stage, _with_laid_over(stage, look.inputs, laid_over or {}), look.breaker)
             frames.append(_degraded(stage, computed, log))
-            whole = whole and not computed.down
+            whole = whole and not computed.down and computed.answers.are_whole
         return pl.concat(frames), whole
 
     def _own_scope(self, stage: Stage, asked: Scope) -> Scope | None:

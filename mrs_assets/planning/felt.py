@@ -82,7 +82,8 @@ def remaining(tx: Transaction, stage: Stage, replay: Replay, settings: Settings)
     Of a stage that reads its own past only the first part holds: what it writes may be felt by later ones.
     """
     parts = tx.live(REPLAY_PARTS).filter(plan_id=replay.plan_id, asset=stage.name)
-    pending = [_undone(_felt(tx, stage, wanted, replay, settings), parts, stage, wanted) for wanted in stage.reads]
+    felt = [(_with_what_stood_beside(tx, stage, _felt(tx, stage, i, replay, settings), replay), i) for i in stage.reads]
+    pending = [_undone(days, parts, stage, wanted) for days, wanted in felt]
     if stage.every_day:
         pending.append(_undone(_never_computed(tx, stage, replay), parts, stage, None))
     days = pl.concat(pending).group_by("store_id", "day").agg(pl.col("written_at").max())
@@ -138,6 +139,24 @@ def _felt(tx: Transaction, stage: Stage, wanted: Input, replay: Replay, settings
         days = _by_day(stage, wanted.of_others, of_others, replay)
         felt.append(concerned(tx, stage, others, days, whose, settings))
     return pl.concat(felt).group_by("store_id", "day").agg(pl.col("written_at").max())
+
+
+def _with_what_stood_beside(tx: Transaction, stage: Stage, felt: pl.DataFrame, replay: Replay) -> pl.DataFrame:
+    """All stores on the days on which a row got no answer: the others then may have had their neighbour's.
+
+    It is the row without an answer that says so, and once a store is computed again it may be gone.
+    """
+    of_stores = felt["day"].filter(felt["store_id"].is_not_null())
+    if not stage.down or of_stores.is_empty():
+        return felt
+    days = Scope(of_stores.min(), of_stores.max(), replay.retailer)  # type: ignore[arg-type]
+    rows = pl.concat(
+        tx.live(stage.writes[0], days, as_of=instant, columns=("business_day", "degraded_reasons"), in_order=False)
+        for instant in (replay.planned_after, None)
+    )
+    unanswered = rows.filter(pl.col("degraded_reasons").list.contains(stage.down))["business_day"].unique()
+    everywhere = pl.when(~pl.col("day").is_in(unanswered.implode())).then("store_id").alias("store_id")
+    return felt.with_columns(everywhere).group_by("store_id", "day").agg(pl.col("written_at").max())
 
 
 def _by_day(stage: Stage, wanted: Input, rows: pl.DataFrame, replay: Replay) -> pl.DataFrame:

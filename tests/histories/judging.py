@@ -23,7 +23,7 @@ from mrs_assets.verification.comparison import COMPARED, SetApart, differences
 from mrs_assets.verification.legitimate import RECALLED, SET_BY_RECALL, SET_BY_REPORT_EDITS, recalled
 from mrs_resources.log_store import FIRST_RUN
 from tests.histories.driver import Home
-from tests.histories.naive import Word, verdict
+from tests.histories.naive import Word, undone_by, verdict
 from tests.histories.start import MORNING, ZONES, Start
 from tests.histories.world import World, close
 
@@ -209,7 +209,7 @@ def _verdicts(world: World) -> Iterator[str]:
         wrong = {name: (value, record[name]) for name, value in expected.items() if record[name] != value}
         if wrong:
             yield f"{report}: expected and found {wrong}"
-        undone = {w["undoes"] for w in words if w["action"] == "undo"}
+        undone = undone_by(words)
         unusable = any(w["field"] == "window_start" and w["annotation_id"] not in undone for w in words)
         if unusable and "unusable_window_start" not in (record["edit_issues"] or []):
             yield f"{report}: nobody is told that its window_start is unusable"

@@ -74,7 +74,7 @@ class Verdict:
 def verdict(words: Iterable[Word]) -> Verdict:
     """Fold the words on one report."""
     ordered = sorted(words, key=lambda w: (w["acted_at"], w["annotation_id"]))
-    undone = {w["undoes"] for w in ordered if w["action"] == "undo"}
+    undone = undone_by(ordered)
     said = Verdict()
     by_edit: str | None = None
     for word in ordered:
@@ -95,6 +95,15 @@ def verdict(words: Iterable[Word]) -> Verdict:
         elif action == "reopen":
             said.decision, said.reopened, by_edit = None, True, None
     return said
+
+
+def undone_by(words: Iterable[Word]) -> set[str]:
+    """What was taken back: an undo that was itself undone takes nothing back."""
+    undone: set[str] = set()
+    for word in sorted(words, key=lambda w: (w["acted_at"], w["annotation_id"]), reverse=True):
+        if word["action"] == "undo" and word["annotation_id"] not in undone:
+            undone.add(word["undoes"])
+    return undone
 
 
 DECISIONS = {"approve": "approved", "reject": "rejected", "defer": "deferred"}

@@ -28,8 +28,10 @@ FAULTS = (
     Fault(point=CLUSTERED.name, action="raise"),
     Fault(point=CLUSTERED.name, action="corrupt"),
     Fault(point=ATTRIBUTED.name, action="raise"),
+    Fault(point=ATTRIBUTED.name, action="corrupt"),
     Fault(point=f"{ATTRIBUTED.name}.contextual_events", action="raise"),
     Fault(point=COHORTED.name, action="raise"),
+    Fault(point=COHORTED.name, action="corrupt"),
     Fault(point="contextual_events_feed", action="raise"),
     Fault(point=SALES_TIMESERIES.name, action="raise"),
 )

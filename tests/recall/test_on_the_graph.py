@@ -121,14 +121,19 @@ def test_a_run_of_the_job_has_a_pool_of_its_own(graph: World) -> None:
     assert assets.op.pools == {"recall"}
 
 
-def test_a_stage_that_fails_concludes_nothing_until_it_is_mended(concluded: World, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(point="minority_reports_proposed_attribution_log", action="raise"),
+        Fault(point="minority_reports_clustered_log", action="corrupt"),
+    ],
+    ids=lambda fault: fault.action,
+)
+def test_a_stage_that_fails_concludes_nothing_until_it_is_mended(
+    fault: Fault, concluded: World, tmp_path: Path
+) -> None:
     """What a stage that fails would say is never put in the place of what was concluded before."""
-    home = moved(
-        concluded,
-        tmp_path / "home",
-        environment="staging",
-        faults=[Fault(point="minority_reports_proposed_attribution_log", action="raise")],
-    )
+    home = moved(concluded, tmp_path / "home", environment="staging", faults=[fault])
     days_pass(home, 29)
     home.tick()
     waiting = rounds(home)
