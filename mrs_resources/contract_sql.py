@@ -82,19 +82,22 @@ def changing_rows_sql(contract: Contract, condition: str, columns: Collection[st
     )
 
 
-def degraded_days_sql(contract: Contract) -> str:
+def degraded_days_sql(contract: Contract, *, mended_later: bool = False) -> str:
     """SQL of live degraded rows by business day, reason and, where rows tell of an end, why it ended.
 
-    Parameters: `$run_id`. Columns: retailer, business_day, reason, resolution_reason (NULL where there is none), rows,
-    written_at (the newest of the rows, UTC).
+    Parameters: `$run_id`; with `mended_later` also `$instant`, after which what mended a row leaves it counted.
+    Columns: retailer, business_day, reason, resolution_reason (NULL where there is none), rows, written_at (the newest
+    of the rows, UTC).
     """
     ended = "resolution_reason" if "resolution_reason" in contract.body else "CAST(NULL AS VARCHAR)"
+    in_time = "AND n.written_at <= $instant " if mended_later else ""
     return (
         f"WITH marked AS (SELECT * FROM {contract.name} WHERE run_id = $run_id AND is_degraded AND NOT is_retracted), "
         f"reasons AS (SELECT retailer, business_day, unnest(degraded_reasons) AS reason, {ended} AS resolution_reason, "
         "written_at FROM marked m "
         f"WHERE NOT EXISTS (SELECT 1 FROM {contract.name} n WHERE n.run_id = $run_id AND n.version > m.version "
-        f"AND {same_key(contract, 'm', 'n')})) SELECT retailer, business_day, reason, resolution_reason, "
+        f"{in_time}AND {same_key(contract, 'm', 'n')})) "
+        "SELECT retailer, business_day, reason, resolution_reason, "
         "count(*) AS rows, max(written_at) AS written_at FROM reasons GROUP BY ALL"
     )
 

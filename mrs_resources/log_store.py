@@ -164,8 +164,12 @@ class Transaction:
             f"SELECT store_id, count(*) FROM {contract.name} WHERE {condition} GROUP BY ALL ORDER BY ALL", parameters
         ).fetchall()
 
-    def degraded_days(self, contract: Contract) -> pl.DataFrame:
+    def degraded_days(self, contract: Contract, mended_after: datetime | None = None) -> pl.DataFrame:
         """Live degraded rows by business day, reason and, where rows tell of an end, why it ended.
+
+        Args:
+            contract: the log.
+            mended_after: where given, rows that were mended after it count as well.
 
         Returns:
             Columns retailer, business_day, reason, resolution_reason (NULL where there is none), rows, written_at (the
@@ -174,7 +178,11 @@ class Transaction:
         if not self._was_written(contract):
             return pl.DataFrame(schema=_DEGRADED_DAYS)
         self.ensure(contract)
-        return self.query(f"{degraded_days_sql(contract)} ORDER BY ALL", {"run_id": self.run_id})
+        parameters: dict[str, object] = {"run_id": self.run_id}
+        if mended_after is not None:
+            parameters["instant"] = mended_after
+        sql = degraded_days_sql(contract, mended_later=mended_after is not None)
+        return self.query(f"{sql} ORDER BY ALL", parameters)
 
     def days_with_rows(self, contract: Contract, retailer: str) -> list[date]:
         """Business days of a retailer that a log ever had rows of, sorted."""

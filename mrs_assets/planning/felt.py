@@ -82,7 +82,8 @@ def remaining(tx: Transaction, stage: Stage, replay: Replay, settings: Settings)
     Of a stage that reads its own past only the first part holds: what it writes may be felt by later ones.
     """
     parts = tx.live(REPLAY_PARTS).filter(plan_id=replay.plan_id, asset=stage.name)
-    felt = [(_with_what_stood_beside(tx, stage, _felt(tx, stage, i, replay, settings), replay), i) for i in stage.reads]
+    unsure = _unsure_days(tx, stage, replay)
+    felt = [(_of_all_stores(_felt(tx, stage, wanted, replay, settings), unsure), wanted) for wanted in stage.reads]
     pending = [_undone(days, parts, stage, wanted) for days, wanted in felt]
     if stage.every_day:
         pending.append(_undone(_never_computed(tx, stage, replay), parts, stage, None))
@@ -141,22 +142,23 @@ def _felt(tx: Transaction, stage: Stage, wanted: Input, replay: Replay, settings
     return pl.concat(felt).group_by("store_id", "day").agg(pl.col("written_at").max())
 
 
-def _with_what_stood_beside(tx: Transaction, stage: Stage, felt: pl.DataFrame, replay: Replay) -> pl.DataFrame:
-    """All stores on the days on which a row got no answer: the others then may have had their neighbour's.
+def _unsure_days(tx: Transaction, stage: Stage, replay: Replay) -> pl.Series:
+    """Days on which a row got no answer: those beside it may have had their neighbour's.
 
-    It is the row without an answer that says so, and once a store is computed again it may be gone.
+    It alone says so, and is mended when its own store is computed again.
     """
-    of_stores = felt["day"].filter(felt["store_id"].is_not_null())
-    if not stage.down or of_stores.is_empty():
+    if not stage.down:
+        return pl.Series(dtype=pl.Date)
+    rows = tx.degraded_days(stage.writes[0], mended_after=replay.planned_after)
+    return rows.filter(retailer=replay.retailer, reason=stage.down)["business_day"].unique().sort()
+
+
+def _of_all_stores(felt: pl.DataFrame, days: pl.Series) -> pl.DataFrame:
+    """The same store-days; on some days those of every store."""
+    if days.is_empty():
         return felt
-    days = Scope(of_stores.min(), of_stores.max(), replay.retailer)  # type: ignore[arg-type]
-    rows = pl.concat(
-        tx.live(stage.writes[0], days, as_of=instant, columns=("business_day", "degraded_reasons"), in_order=False)
-        for instant in (replay.planned_after, None)
-    )
-    unanswered = rows.filter(pl.col("degraded_reasons").list.contains(stage.down))["business_day"].unique()
-    everywhere = pl.when(~pl.col("day").is_in(unanswered.implode())).then("store_id").alias("store_id")
-    return felt.with_columns(everywhere).group_by("store_id", "day").agg(pl.col("written_at").max())
+    store = pl.when(~pl.col("day").is_in(days.implode())).then("store_id").alias("store_id")
+    return felt.with_columns(store).group_by("store_id", "day").agg(pl.col("written_at").max())
 
 
 def _by_day(stage: Stage, wanted: Input, rows: pl.DataFrame, replay: Replay) -> pl.DataFrame:
