@@ -216,7 +216,7 @@ def test_an_isolated_stage_that_fails_leaves_every_report_and_heals(
 
 
 @pytest.mark.parametrize("stage", ISOLATED, ids=lambda s: s.name)
-def test_an_answer_out_of_order_is_never_written_under_the_wrong_key(stage: Stage, healthy: Healthy) -> None:
+def test_an_answer_out_of_order_leaves_every_report_with_a_row_and_heals(stage: Stage, healthy: Healthy) -> None:
     told = healthy.try_out(stage, Fault(point=stage.name, action="corrupt"))
     assert not told.matched
     assert told.unanswered > 0
