@@ -27,6 +27,7 @@ from typing import Any
 from mrs_assets.contracts.feeds import FEED_DECLARATIONS
 from mrs_assets.contracts.settings import Settings
 from mrs_resources.clock import Clock
+from mrs_resources.file_copy import copy_file
 from mrs_resources.writer_lock import writer_lock
 
 _PART = 1 << 22
@@ -148,7 +149,7 @@ class Archive:
             except FileNotFoundError:
                 raise
             except OSError:  # another file system, or one without hard links
-                shutil.copyfile(source, target)
+                copy_file(source, target)
 
     def _dropped(self, settings: Settings) -> list[_Dropped]:
         found = []

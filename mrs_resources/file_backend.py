@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -12,6 +11,7 @@ from typing import TypeVar
 import duckdb
 
 from mrs_resources.engine import CATALOG, started, text_literal, within
+from mrs_resources.file_copy import copy_file
 from mrs_resources.residence import FILE, FOLDER, check_residence
 from mrs_resources.writer_lock import writer_lock
 
@@ -63,7 +63,7 @@ class FileBackend:
                 if found is None:
                     return None
                 connection.execute("CHECKPOINT")
-            shutil.copyfile(self.file, target)
+            copy_file(self.file, target)
         return found
 
     @contextmanager

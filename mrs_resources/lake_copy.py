@@ -7,7 +7,6 @@ after the newest of them. Whether it has all of them in the end is counted; wher
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import duckdb
 from mrs_assets.contracts.logs.catalogue import LOGS
 from mrs_resources.batches import TABLE as BATCHES
 from mrs_resources.engine import CATALOG, table_names, text_literal, within
+from mrs_resources.file_copy import copy_file
 
 GROWING = frozenset({BATCHES, *(name for log in LOGS for name in (log.name, f"{log.name}_errors"))})
 """Tables whose rows are never changed nor taken away."""
@@ -56,7 +56,7 @@ def copy_lake(connection: duckdb.DuckDBPyConnection, state: LakeState, target: P
         former: copy of an earlier state, to begin with.
     """
     if former is not None and former.exists():
-        shutil.copyfile(former, target)
+        copy_file(former, target)
         with _attached(connection, target):
             done = _Copy(connection, state).catch_up()
         if done:

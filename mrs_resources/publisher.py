@@ -27,6 +27,7 @@ from mrs_assets.contracts.views import VIEWS
 from mrs_resources.backend import Backend, open_backend
 from mrs_resources.engine import table_names, text_literal
 from mrs_resources.file_backend import FileBackend
+from mrs_resources.file_copy import copy_file
 from mrs_resources.hydrator import STATE_TABLE
 from mrs_resources.log_store import SYSTEM_RUN, Transaction
 from mrs_resources.published_sql import LIVE_SERIES, live_view_sql, series_months_sql
@@ -120,7 +121,7 @@ class Publisher:
         if published is not None:
             target = FileBackend(home).file
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(self._home / published.directory / DATABASE, target)
+            copy_file(self._home / published.directory / DATABASE, target)
         return published
 
     def is_current(self) -> bool:
