@@ -122,12 +122,12 @@ class StageRunner:
         """Compute what is left of a scope and can be computed together; whether more may be left."""
         workers = self._crew.size() if self._crew is not None else 1
         with self._store.looking() as tx:
-            seen = tx.newest_write(*(i.contract for i in stage.reads))
+            seen = Part(stage, scope, reader).newest_write(tx)
             rectangles = [scope] if replay is None else self._left(tx, stage, scope, replay)
             cut = {rectangle: pieces(tx, stage, rectangle, reader, workers) for rectangle in rectangles}
         if not cut:
             return False
-        parts = [part for its in cut.values() for part in its]
+        parts = [piece for its in cut.values() for piece in its]
         shares = independent(stage, parts)
         is_worth_it = any(len(its) > 1 for its in cut.values())
         if self._crew is not None and is_worth_it and len(shares) > 1:
@@ -137,7 +137,7 @@ class StageRunner:
             done.join(self.run_parts(stage, parts[:1] if self._dry_run else parts, reader.provenance, replay))
         # What is felt by no store in particular is done when the rectangle is, not when each of its stores is.
         for rectangle, its in cut.items():
-            if replay is not None and rectangle.stores is None and any(part.stores is not None for part in its):
+            if replay is not None and rectangle.stores is None and any(piece.stores is not None for piece in its):
                 with self._store.transaction() as tx:
                     note_part(tx, stage, rectangle, replay, seen, ())
         return replay is not None and stage.reads_its_past and not self._dry_run
@@ -160,8 +160,8 @@ class StageRunner:
         reader, log = InputReader(self._models, self._settings, provenance), stage.writes[0]
         scope = self._own_scope(stage, asked)
         frames, whole = [log.empty()], True
-        for part in self._pieces(stage, scope, reader) if scope else ():
-            look = self._look(Part(stage, part, reader))
+        for piece in self._pieces(stage, scope, reader) if scope else ():
+            look = self._look(Part(stage, piece, reader))
             computed = self._compute(stage, _with_laid_over(stage, look.inputs, laid_over or {}), look.breaker)
             frames.append(_degraded(stage, computed, log))
             whole = whole and not computed.down and computed.answers.are_whole
@@ -183,13 +183,13 @@ class StageRunner:
     def _left(self, tx: Transaction, stage: Stage, scope: Scope, replay: Replay) -> list[Scope]:
         """What a replay has left to do of a stage within a scope, of which no part is felt by another."""
         inside = [
-            replace(part, first_day=max(part.first_day, scope.first_day), last_day=min(part.last_day, scope.last_day))
-            for part in remaining(tx, stage, replay, self._settings)
-            if part.first_day <= scope.last_day and scope.first_day <= part.last_day
+            replace(left, first_day=max(left.first_day, scope.first_day), last_day=min(left.last_day, scope.last_day))
+            for left in remaining(tx, stage, replay, self._settings)
+            if left.first_day <= scope.last_day and scope.first_day <= left.last_day
         ]
         # What a part writes may be felt by the days after it, where a stage reads its own past.
         together = inside[:1] if stage.reads_its_past else inside
-        return together if scope.stores is None else [replace(part, stores=scope.stores) for part in together]
+        return together if scope.stores is None else [replace(left, stores=scope.stores) for left in together]
 
     def _pieces(self, stage: Stage, scope: Scope, reader: InputReader) -> list[Scope]:
         with self._store.looking() as tx:

@@ -82,8 +82,10 @@ def remaining(tx: Transaction, stage: Stage, replay: Replay, settings: Settings)
     Of a stage that reads its own past only the first part holds: what it writes may be felt by later ones.
     """
     parts = tx.live(REPLAY_PARTS).filter(plan_id=replay.plan_id, asset=stage.name)
-    unsure = _unsure_days(tx, stage, replay)
-    felt = [(_of_all_stores(_felt(tx, stage, wanted, replay, settings), unsure), wanted) for wanted in stage.reads]
+    felt = [(_felt(tx, stage, wanted, replay, settings), wanted) for wanted in stage.reads]
+    if any(days.height for days, _ in felt):
+        unsure = _unsure_days(tx, stage, replay)
+        felt = [(_of_all_stores(days, unsure), wanted) for days, wanted in felt]
     pending = [_undone(days, parts, stage, wanted) for days, wanted in felt]
     if stage.every_day:
         pending.append(_undone(_never_computed(tx, stage, replay), parts, stage, None))

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import dagster as dg
+import pytest
 
 from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_resources.warehouse import Warehouse
@@ -41,9 +42,14 @@ def test_a_stage_on_all_workers_waits_for_the_pool_of_another_run(tmp_path: Path
         events.initialize_concurrency_limit_to_default(POOL)
         assert events.claim_concurrency_slot(POOL, "another", SALES_TIMESERIES.name).is_claimed
         run = start(SALES_TIMESERIES.name)
-        while not any(step.run_id != "another" for step in events.get_concurrency_info(POOL).pending_steps):
+        for _ in range(1500):
+            if any(step.run_id != "another" for step in events.get_concurrency_info(POOL).pending_steps):
+                break
             assert run.poll() is None, "it ran although the pool was taken"
             time.sleep(0.2)
+        else:
+            run.kill()
+            pytest.fail("it never asked for the pool")
         with Warehouse(home).store.looking() as tx:
             assert tx.newest_write(SALES_TIMESERIES) is None
         events.free_concurrency_slots_for_run("another")
