@@ -92,14 +92,15 @@ NEWLY_EDITED = (
 """Reports with an action that is newer than their record."""
 
 _EDITED_EVENTS = f"SELECT report_group_id FROM {USER_EVENT_EDITS.name} WHERE run_id = $run_id"
-_EVER_MEMBERS = (
-    f"SELECT report_id FROM {COHORTED.name} WHERE run_id = $run_id AND report_group_id IN ({_EDITED_EVENTS}) "
-    f"UNION SELECT report_id FROM {FINALISED.name} WHERE run_id = $run_id AND report_group_id IN ({_EDITED_EVENTS})"
-)
-_THEIR_EVENTS = f"SELECT report_group_id FROM {COHORTED.name} WHERE run_id = $run_id AND report_id IN ({_EVER_MEMBERS})"
+_PLACED = f"SELECT report_id, report_group_id FROM {COHORTED.name} WHERE run_id = $run_id"
+_BEEN = f"{_PLACED} UNION ALL SELECT report_id, report_group_id FROM {FINALISED.name} WHERE run_id = $run_id"
+"""Every event that a report was ever in, be it by hand."""
+
+_EVER_MEMBERS = f"SELECT report_id FROM ({_BEEN}) WHERE report_group_id IN ({_EDITED_EVENTS})"
+_THEIR_EVENTS = f"{_PLACED} AND report_id IN ({_EVER_MEMBERS})"
 _EVER_BESIDE = (
-    f"{_EVER_MEMBERS} UNION SELECT report_id FROM {COHORTED.name} WHERE run_id = $run_id "
-    f"AND report_group_id IN ({_THEIR_EVENTS})"
+    f"{_EVER_MEMBERS} UNION SELECT report_id FROM ({_BEEN}) "
+    f"WHERE report_group_id IN (SELECT report_group_id FROM ({_THEIR_EVENTS}))"
 )
 """Members of the edited events, and of every event that one of them was ever in: the words may be about it now."""
 
@@ -123,9 +124,9 @@ IN_NEWLY_EDITED_EVENTS = (
 """Reports whose event has an action that is newer than their record."""
 
 BESIDE_MOVED_EVENTS = (
-    f"WITH been AS (SELECT DISTINCT report_id, report_group_id FROM {COHORTED.name} WHERE run_id = $run_id), "
-    f"ever AS (SELECT report_group_id AS former, report_id FROM been WHERE former IN ({_EDITED_EVENTS})), "
-    "elsewhere AS (SELECT DISTINCT former, report_group_id FROM ever JOIN been USING (report_id) "
+    f"WITH placed AS (SELECT DISTINCT * FROM ({_PLACED})), been AS (SELECT DISTINCT * FROM ({_BEEN})), "
+    f"ever AS (SELECT report_group_id AS former, report_id FROM placed WHERE former IN ({_EDITED_EVENTS})), "
+    "elsewhere AS (SELECT DISTINCT former, report_group_id FROM ever JOIN placed USING (report_id) "
     "WHERE report_group_id <> former), "
     f"told AS (SELECT report_id, written_at FROM {COHORTED.name} WHERE run_id = $run_id UNION ALL "
     f"SELECT report_id, written_at FROM {DETECTED.name} WHERE run_id = $run_id), "

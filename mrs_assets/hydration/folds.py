@@ -27,10 +27,10 @@ report with it."""
 
 
 def _sharing_reports_with(events: str) -> str:
-    """The events of now that hold a report which was ever in one of some events."""
+    """The events that ever held a report which was ever in one of some events."""
     return (
-        f"SELECT r.report_group_id FROM {COHORTED.name} h JOIN {_REPORTS} r USING (report_id) "
-        f"WHERE h.run_id = $run_id AND h.report_group_id IN ({events}) AND r.report_group_id IS NOT NULL"
+        f"SELECT o.report_group_id FROM {COHORTED.name} h JOIN {COHORTED.name} o USING (run_id, report_id) "
+        f"WHERE h.run_id = $run_id AND h.report_group_id IN ({events}) AND o.report_group_id IS NOT NULL"
     )
 
 

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from mrs_assets.hydration.newest import IN_FORCE
+from dataclasses import replace
+
+from mrs_assets.hydration.newest import IN_FORCE, newest_row_sql
 from mrs_assets.hydration.precedence import D, H
+
+_PLACED = replace(H, alias="placed")
+"""Where the cohort stage last put a report."""
 
 
 def event_moves_sql(wanted: str) -> list[str]:
     """Common table expressions that end in `event_moves` (former, current).
 
     An event without live members is followed to the event that most of the reports once in it belong to now; of
-    equals, the greater identity. Reads `reports` (report_id, report_group_id, source_used_identity).
+    equals, the greater identity. Members are those that the cohort stage put there: what a person moves by hand takes
+    nobody along, and where words go does not hang on records that were made from them. Reads `reports` (report_id,
+    source_used_identity).
 
     Args:
         wanted: a query of the `report_group_id`s to follow.
     """
     return [
-        "live_members AS (SELECT report_id, report_group_id FROM reports "
-        "WHERE source_used_identity = 'detected' AND report_group_id IS NOT NULL)",
-        f"moved AS (SELECT l.report_group_id AS former, m.report_group_id AS current, "
-        f"count(DISTINCT l.report_id) AS reports FROM {H.contract.name} l JOIN live_members m USING (report_id) "
-        f"WHERE {IN_FORCE} AND l.report_group_id IN ({wanted}) "
-        "AND l.report_group_id NOT IN (SELECT report_group_id FROM live_members) GROUP BY ALL)",
+        f"ever AS MATERIALIZED (SELECT report_id, report_group_id FROM {H.contract.name} "
+        f"WHERE {IN_FORCE} AND report_group_id IN ({wanted}))",
+        *newest_row_sql(_PLACED, limited_to="SELECT report_id FROM ever"),
+        "live_members AS (SELECT report_id, p.report_group_id FROM placed p JOIN reports r USING (report_id) "
+        "WHERE r.source_used_identity = 'detected' AND p.report_group_id IS NOT NULL)",
+        "moved AS (SELECT e.report_group_id AS former, m.report_group_id AS current, "
+        "count(DISTINCT report_id) AS reports FROM ever e JOIN live_members m USING (report_id) "
+        "WHERE e.report_group_id NOT IN (SELECT report_group_id FROM live_members) GROUP BY ALL)",
         "event_moves AS (SELECT former, arg_max(current, row(reports, current)) AS current FROM moved GROUP BY former)",
     ]
 

@@ -1,4 +1,4 @@
-"""100 random histories of events whose reports move, side by side in one warehouse: a word is where they are now."""
+"""100 random histories of events whose reports move, by themselves and by hand: a word is where they are now."""
 
 from __future__ import annotations
 
@@ -6,22 +6,26 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+import polars as pl
+from polars.testing import assert_frame_equal
+
 from mrs_assets.contracts.logs.cohorted import COHORTED
 from mrs_assets.contracts.logs.detected import DETECTED
-from mrs_assets.contracts.logs.edits import USER_EVENT_EDITS
+from mrs_assets.contracts.logs.edits import USER_EDITS, USER_EVENT_EDITS
 from mrs_assets.contracts.logs.events import EVENTS
+from mrs_assets.contracts.logs.finalised import FINALISED
 from mrs_assets.finalisation.asset_body import finalise_scope
 from mrs_assets.hydration.folds import FOLDS
 from mrs_resources.hydrator import Hydrator
-from mrs_resources.log_store import LogStore
+from mrs_resources.log_store import LogStore, Transaction
 from tests.finalisation.test_finalise_scope import LATER, MARCH, SETTINGS
 from tests.hydration.rows import PROVENANCE, action, event_id, instant, put, row
 
-HISTORIES, STEPS, REPORTS, EVENT_COUNT = 100, 4, 4, 4
+HISTORIES, STEPS, REPORTS, EVENT_COUNT = 100, 8, 4, 4
 
 
 def test_what_is_looked_at_again_is_all_that_changed(store: LogStore) -> None:
-    """After each step, looking at everything changes no record and no row of a view any more."""
+    """After each step, looking at everything changes no record and no row of a view; nor does it without any record."""
     chance = random.Random(3)  # noqa: S311 - histories, not secrets
     hydrator = Hydrator(FOLDS)
     with store.transaction() as tx:
@@ -36,12 +40,22 @@ def test_what_is_looked_at_again_is_all_that_changed(store: LogStore) -> None:
             before = tx.newest_write()
             concerned = chance.sample(range(HISTORIES), HISTORIES // 2)
             put(tx, USER_EVENT_EDITS, *(_word(chance, history, step) for history in concerned[::2]))
+            put(tx, USER_EDITS, *(_move_by_hand(chance, history, step) for history in concerned[::3]))
             put(tx, COHORTED, *_moves(chance, concerned))
             decided += finalise_scope(tx, LATER, SETTINGS, PROVENANCE, since=before).changed
             assert finalise_scope(tx, MARCH, SETTINGS, PROVENANCE).changed == 0
             hydrator.refresh(tx)
             assert hydrator.refresh(tx, from_scratch=True).changed == 0
     assert decided > HISTORIES
+    with store.transaction() as tx:
+        known = _records(tx)
+        tx.connection.execute(f"DELETE FROM {FINALISED.name}")
+        finalise_scope(tx, MARCH, SETTINGS, PROVENANCE)
+        assert_frame_equal(_records(tx), known)
+
+
+def _records(tx: Transaction) -> pl.DataFrame:
+    return tx.live(FINALISED).select(*FINALISED.body).drop(FINALISED.lineage)
 
 
 def _moves(chance: random.Random, histories: Sequence[int], *, everyone: bool = False) -> list[dict[str, Any]]:
@@ -65,6 +79,19 @@ def _word(chance: random.Random, history: int, step: int) -> dict[str, Any]:
         field="final_cause" if what == "edit" else None,
         value=f"cause {step}" if what == "edit" else None,
         undoes=undone if what == "undo" else None,
+        acted_at=instant(10 + step),
+    )
+
+
+def _move_by_hand(chance: random.Random, history: int, step: int) -> dict[str, Any]:
+    report, clears = history * REPORTS + chance.randrange(REPORTS), chance.random() < 0.3
+    return action(
+        USER_EDITS,
+        f"m-{history}-{step}",
+        "clear" if clears else "edit",
+        report,
+        field="report_group_id",
+        value=None if clears else _any_event(chance, history),
         acted_at=instant(10 + step),
     )
 

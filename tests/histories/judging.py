@@ -20,7 +20,7 @@ from mrs_assets.contracts.logs.sales_timeseries import SALES_TIMESERIES
 from mrs_assets.contracts.logs.unified_sales import UNIFIED_SALES
 from mrs_assets.contracts.views import MINORITY_REPORTS, VIEWS
 from mrs_assets.verification.comparison import COMPARED, SetApart, differences
-from mrs_assets.verification.legitimate import RECALLED, SET_BY_RECALL, SET_BY_REPORT_EDITS, recalled
+from mrs_assets.verification.legitimate import RECALLED, SET_BY_EDITS, SET_BY_RECALL, SET_BY_REPORT_EDITS, recalled
 from mrs_resources.log_store import FIRST_RUN
 from tests.histories.driver import Home
 from tests.histories.naive import Word, undone_by, verdict
@@ -38,7 +38,7 @@ def unlike_a_clean_build(world: World, start: Start, folder: Path) -> Iterator[s
         _send_what_it_came_to(world, clean)
         done = clean.tick()
         assert not done.failed, done.failed
-        twice = [_spoken_of_twice(world)]
+        twice = [_spoken_of_twice(world), _put_into_a_former_event(world)]
         apart = {name: [*twice, *_recalled(world.home, clean)] for name in (FINALISED.name, MINORITY_REPORTS.name)}
         told = differences(clean.warehouse.store, FIRST_RUN, world.home.warehouse.store, FIRST_RUN, apart)
         for change in told:
@@ -102,6 +102,19 @@ def _spoken_of_twice(world: World) -> SetApart:
     back = pl.col("former").is_in(_alive(world))
     twice = replacements.filter(pl.col("former").is_duplicated() | back)
     return SetApart("twice", twice.select("report_id").unique(), SET_BY_REPORT_EDITS)
+
+
+def _put_into_a_former_event(world: World) -> SetApart:
+    """Reports that a person put there: they hear what was said of it, as does the event that its other reports went to.
+
+    A clean build is told of the latter.
+    """
+    with world.home.warehouse.store.transaction() as tx:
+        there = tx.query(
+            "SELECT report_id FROM minority_reports JOIN minority_events USING (report_group_id) "
+            "WHERE source_used_group_id = 'ui' AND superseded_by IS NOT NULL"
+        )
+    return SetApart("former event", there, SET_BY_EDITS)
 
 
 def _replacements(world: World) -> list[tuple[str, str]]:
