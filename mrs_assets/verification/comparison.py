@@ -86,7 +86,8 @@ class SetApart:
     Attributes:
         reason: why, in a short word.
         where: values of some of the dataset's columns: the rows concerned.
-        columns: the only columns in which such a row may differ; None: all of it may, and it may be on one side only.
+        columns: those in which such a row may differ; None: all of it may, and it may be on one side only. In others it
+            may where another rule says so.
     """
 
     reason: str
@@ -126,9 +127,11 @@ def _difference(
     changed = both.filter(_differs(values))
     counts: Counter[str] = Counter()
     for rule in set_apart:
-        apart = _concerned(changed, rule).filter(~_differs([v for v in values if v not in (rule.columns or values)]))
-        counts[rule.reason] += apart.height
-        changed = changed.join(apart, on=keys, how="anti", nulls_equal=True)
+        excused = {_THERE + name: pl.col(name) for name in values if name in (rule.columns or values)}
+        concerned = _concerned(changed, rule).with_columns(**excused)
+        left = concerned.filter(_differs(values))
+        counts[rule.reason] += concerned.height - left.height
+        changed = pl.concat([_concerned(changed, rule, how="anti"), left])
         if rule.columns is None:
             counts[rule.reason] += _concerned(missing, rule).height + _concerned(unexpected, rule).height
             missing, unexpected = (_concerned(rows, rule, how="anti") for rows in (missing, unexpected))

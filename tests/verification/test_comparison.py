@@ -6,7 +6,7 @@ import polars as pl
 
 from mrs_assets.contracts.feeds.promotions import PROMOTIONS
 from mrs_assets.contracts.views import MINORITY_REPORTS
-from mrs_assets.verification.comparison import difference
+from mrs_assets.verification.comparison import SetApart, difference
 from tests.examples import example_rows
 
 
@@ -52,3 +52,13 @@ def test_a_report_that_is_withdrawn_is_missing_and_what_was_withdrawn_on_both_si
     )
     assert difference(name, key, reports, withdrawn).missing == 1
     assert difference(name, key, withdrawn, reports).unexpected == 1
+
+
+def test_what_two_rules_set_apart_between_them_is_no_difference() -> None:
+    expected = pl.DataFrame({"report_id": ["a", "b", "c"], "cause": ["x", "x", "x"], "shape": ["p", "p", "p"]})
+    found = expected.with_columns(cause=pl.lit("y"), shape=pl.Series(["q", "q", "p"]))
+    by_words = SetApart("words", pl.DataFrame({"report_id": ["a", "b"]}), frozenset({"cause"}))
+    by_recall = SetApart("recall", pl.DataFrame({"report_id": ["a", "c"]}), frozenset({"shape"}))
+    told = difference("minority_reports", ["report_id"], expected, found, [by_words, by_recall])
+    assert (told.changed, told.apart) == (2, (("recall", 1),))
+    assert told.examples == ("b: shape 'p' → 'q'", "c: cause 'x' → 'y'")
