@@ -212,7 +212,7 @@ class World:
             choices += [("edit", "cohort_name", f"event {number}")]
         else:
             events = sorted(known for known, (whose, _) in self.known.items() if whose == seed and known[:3] == "ME-")
-            choices += [("edit", "report_group_id", event) for event in rng.sample(events, min(len(events), 1))]
+            choices += [("edit", "report_group_id", event) for event in rng.sample(events, min(len(events), 3))]
             choices += [("clear", "report_group_id", None)]
             choices += [
                 ("approve", None, "Heatwave"),
