@@ -28,6 +28,7 @@ from tests.histories.start import MORNING, ZONES, Start
 from tests.histories.world import World, close
 
 WORDS = (USER_EDITS, USER_EVENT_EDITS)
+SET_AS_SAID = ("final_cause", "cluster_name", "report_group_id")
 STATE = {log.name for log in COMPARED} - {log.name for log in WORDS} - {ARRIVALS.name} | {view.name for view in VIEWS}
 
 
@@ -218,7 +219,7 @@ def _verdicts(world: World) -> Iterator[str]:
             expected["final_decision"] = said.decision
         if said.evidence:
             expected["evidence_count"] = said.evidence
-        expected |= {name: value for name, value in said.fields.items() if name in ("final_cause", "cluster_name")}
+        expected |= {name: value for name, value in said.fields.items() if name in SET_AS_SAID}
         wrong = {name: (value, record[name]) for name, value in expected.items() if record[name] != value}
         if wrong:
             yield f"{report}: expected and found {wrong}"
@@ -244,6 +245,7 @@ def what_happened(world: World) -> Counter[str]:
         owners.setdefault(group, set()).add(report)
     wide = {r for members in owners.values() if len({place[m][0] for m in members}) > 1 for r in members}
     spoken = {str(word.get("report_id")) for _, _, word in world.words}
+    by_hand = {seed for seed, _, word in world.words if (word["action"], word["field"]) == ("edit", "report_group_id")}
 
     def seeds(reports: set[str]) -> int:
         return len({seed_of[place[report][1]] for report in reports})
@@ -256,6 +258,7 @@ def what_happened(world: World) -> Counter[str]:
             "with a report that moved": seeds(moved),
             "with a word on a report that vanished": seeds(gone & spoken),
             "with a word": len({seed for seed, _, _ in world.words}),
+            "with a report moved by hand": len(by_hand),
             "with an event of both retailers": seeds(wide),
             "with a degraded report": len({seed_of[store] for store in degraded}),
             "words": len(world.words),

@@ -211,7 +211,7 @@ class World:
         if about_event:
             choices += [("edit", "cohort_name", f"event {number}")]
         else:
-            events = sorted(known for known, (whose, _) in self.known.items() if whose == seed and known[:3] == "ME-")
+            events = sorted(known for known in self.known if known.startswith("ME-"))
             choices += [("edit", "report_group_id", event) for event in rng.sample(events, min(len(events), 3))]
             choices += [("clear", "report_group_id", None)]
             choices += [
