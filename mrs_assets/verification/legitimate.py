@@ -66,13 +66,13 @@ SET_BY_EDITS = frozenset(
         "source_used_final",
         "source_used_review",
         "source_used_name",
+        "report_status",
     }
 )
 """Columns that an event's edit or an approval can set."""
 
 SET_BY_REPORT_EDITS = SET_BY_EDITS | {
     "edited_as",
-    "report_status",
     "review_sides",
     "window_start",
     "window_end",

@@ -89,7 +89,7 @@ def verdict(words: Iterable[Word]) -> Verdict:
                 return _without_edits_of(ordered, word)
         elif action == "edit":
             said.fields[word["field"]] = word["value"]
-        if action in DECISIONS or (action == "edit" and word["field"] == "final_cause"):
+        if action in DECISIONS or (action == "edit" and word["field"] in DECIDING):
             said.decision, by_edit = DECISIONS.get(action, "edited"), word["field"] if action == "edit" else None
             said.reopened = False
         elif action == "reopen":
@@ -106,6 +106,7 @@ def undone_by(words: Iterable[Word]) -> set[str]:
     return undone
 
 
+DECIDING = ("final_cause", "final_cause_category")
 DECISIONS = {"approve": "approved", "reject": "rejected", "defer": "deferred"}
 
 

@@ -208,8 +208,10 @@ class World:
         about_event = subject.startswith("ME-")
         earlier = [w["annotation_id"] for s, _, w in self.words if s == seed and subject in w.values()]
         choices = [("approve", None, None), ("reject", None, None), ("edit", "final_cause", f"cause {number}")]
+        choices += [("edit", "final_cause_category", "Weather"), ("clear", "final_cause", None)]
         if about_event:
-            choices += [("edit", "cohort_name", f"event {number}")]
+            choices += [("edit", "cohort_name", f"event {number}"), ("clear", "cohort_name", None)]
+            choices += [(action, None, None) for action in ("defer", "request_review", "reopen")]
         else:
             events = sorted(known for known in self.known if known.startswith("ME-"))
             choices += [("edit", "report_group_id", event) for event in rng.sample(events, min(len(events), 3))]
@@ -219,7 +221,8 @@ class World:
                 ("edit", "cluster_name", f"shape {number}"),
                 ("edit", "window_end", "2024-02-20T00:00:00Z"),
                 ("edit", "window_start", "no instant"),
-                ("clear", "final_cause", None),
+                ("clear", "cluster_name", None),
+                ("clear", "window_end", None),
                 ("add_evidence", None, None),
                 ("request_review", None, None),
                 ("reopen", None, None),
