@@ -28,12 +28,13 @@ _VALID_VALUE = {
 }
 """Fields of an event that an `edit` may set → SQL condition of a usable value."""
 
-_WITHDRAWN = "n.live = 0 AND (v.withdrawn OR n.total > 0)"
+_WITHDRAWN = "n.live = 0 AND NOT s.is_formed AND (v.withdrawn OR n.total > 0)"
+"""No report is in it, neither as people see it nor as the cohort stage does, from whom a person may have moved all."""
+
 _CAUSE = "coalesce(s.cause, s.approved_cause)"
 
 _COLUMNS = {
-    "event_status": "CASE WHEN s.current IS NOT NULL OR n.live = 0 AND (v.withdrawn OR n.total > 0) THEN 'ended' "
-    "ELSE v.event_status END",
+    "event_status": f"CASE WHEN s.current IS NOT NULL OR {_WITHDRAWN} THEN 'ended' ELSE v.event_status END",
     "resolution_reason": "CASE WHEN s.current IS NOT NULL THEN 'superseded' "
     f"WHEN {_WITHDRAWN} THEN 'data correction' ELSE v.resolution_reason END",
     "cohort_name": "coalesce(s.name, v.cohort_name)",
@@ -92,7 +93,8 @@ def events_sql(*, reports: str | None = None, limited_to: str | None = None) -> 
         "count(r.report_id) FILTER (r.source_used_identity = 'detected' AND r.event_status = 'active') AS active, "
         "max(r.known_at) AS known_at FROM happened h LEFT JOIN reports r ON r.report_group_id = h.report_group_id "
         "GROUP BY h.report_group_id)",
-        "stories AS (SELECT h.report_group_id, m.current, s.* EXCLUDE (report_group_id) FROM happened h "
+        "stories AS (SELECT h.report_group_id, m.current, s.* EXCLUDE (report_group_id), "
+        "h.report_group_id IN (SELECT report_group_id FROM live_members) AS is_formed FROM happened h "
         "LEFT JOIN event_moves m ON m.former = h.report_group_id "
         "LEFT JOIN said s ON s.report_group_id = h.report_group_id)",
     ]

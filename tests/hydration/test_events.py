@@ -106,6 +106,21 @@ def test_an_event_corrected_away_ends_as_data_correction(tx: Transaction) -> Non
     assert seen["cohort_name"] == "sku-1 in acme", "what was believed stays readable"
 
 
+def test_an_event_whose_last_report_a_person_moved_was_not_corrected_away(tx: Transaction) -> None:
+    """Its other report was withdrawn, and its record says where it lay last."""
+    two_reports_in_one_event(tx)
+    put(tx, EVENTS, row(EVENTS, n=2))
+    replace_all(tx, DETECTED, row(DETECTED, n=1))
+    replace_all(tx, COHORTED, row(COHORTED, n=1))
+    by_hand = {"report_group_id": event_id(2), "source_used_group_id": "ui"}
+    put(tx, FINALISED, row(FINALISED, n=1, **by_hand), row(FINALISED, n=2, report_group_id=event_id(1)))
+    seen = event(tx)
+    assert (seen["event_status"], seen["resolution_reason"], seen["live_report_count"]) == ("active", None, 0)
+    assert event(tx, 2)["live_report_count"] == 1
+    replace_all(tx, DETECTED, row(DETECTED, n=3))
+    assert event(tx)["resolution_reason"] == "data correction"
+
+
 def test_cohorting_out_of_order_does_not_end_an_event(tx: Transaction) -> None:
     two_reports_in_one_event(tx)
     down = {"report_group_id": None, "event_status": None, "is_degraded": True, "degraded_reasons": ["MRCH_down"]}

@@ -33,14 +33,14 @@ u_heard AS (SELECT t.subject, max(w.written_at) AS written_at FROM u_about a JOI
 heard AS (SELECT coalesce(m.current, h.subject) AS subject, max(h.written_at) AS written_at FROM u_heard h LEFT JOIN event_moves m ON m.former = h.subject GROUP BY ALL UNION SELECT h.subject, h.written_at FROM u_heard h SEMI JOIN event_moves m ON m.former = h.subject),
 said AS (SELECT h.subject AS report_group_id, h.written_at AS known_at, CASE w.act WHEN 'approve' THEN CASE WHEN w.role = 'system' THEN 'auto_approved' ELSE 'approved' END WHEN 'reject' THEN 'rejected' WHEN 'defer' THEN 'deferred' WHEN 'edit' THEN 'edited' END AS decision, CASE WHEN w.act <> 'reopen' THEN w.id END AS decided_by, CASE WHEN w.act <> 'reopen' THEN w.at END AS decided_at, nullif(trim(w.seen), '') AS approved_cause, CASE state WHEN 'request_review' THEN 'requested' WHEN 'defer' THEN 'deferred' WHEN 'reopen' THEN 'reopened' END AS review_state, cause, category, name, evidence_count FROM heard h LEFT JOIN verdicts USING (subject)),
 members AS (SELECT h.report_group_id, count(r.report_id) AS total, count(r.report_id) FILTER (r.source_used_identity = 'detected') AS live, count(r.report_id) FILTER (r.source_used_identity = 'detected' AND r.event_status = 'active') AS active, max(r.known_at) AS known_at FROM happened h LEFT JOIN reports r ON r.report_group_id = h.report_group_id GROUP BY h.report_group_id),
-stories AS (SELECT h.report_group_id, m.current, s.* EXCLUDE (report_group_id) FROM happened h LEFT JOIN event_moves m ON m.former = h.report_group_id LEFT JOIN said s ON s.report_group_id = h.report_group_id)
+stories AS (SELECT h.report_group_id, m.current, s.* EXCLUDE (report_group_id), h.report_group_id IN (SELECT report_group_id FROM live_members) AS is_formed FROM happened h LEFT JOIN event_moves m ON m.former = h.report_group_id LEFT JOIN said s ON s.report_group_id = h.report_group_id)
 SELECT
   v."report_group_id" AS "report_group_id",
   v."retailer" AS "retailer",
   v."business_day" AS "business_day",
   v."tick" AS "tick",
-  CASE WHEN s.current IS NOT NULL OR n.live = 0 AND (v.withdrawn OR n.total > 0) THEN 'ended' ELSE v.event_status END AS "event_status",
-  CASE WHEN s.current IS NOT NULL THEN 'superseded' WHEN n.live = 0 AND (v.withdrawn OR n.total > 0) THEN 'data correction' ELSE v.resolution_reason END AS "resolution_reason",
+  CASE WHEN s.current IS NOT NULL OR n.live = 0 AND NOT s.is_formed AND (v.withdrawn OR n.total > 0) THEN 'ended' ELSE v.event_status END AS "event_status",
+  CASE WHEN s.current IS NOT NULL THEN 'superseded' WHEN n.live = 0 AND NOT s.is_formed AND (v.withdrawn OR n.total > 0) THEN 'data correction' ELSE v.resolution_reason END AS "resolution_reason",
   v."window_start" AS "window_start",
   v."window_end" AS "window_end",
   v."direction" AS "direction",
@@ -74,7 +74,7 @@ SELECT
   s.review_state AS "review_state",
   coalesce(s.evidence_count, 0) AS "evidence_count",
   'cohort' AS "source_used_identity",
-  CASE WHEN s.current IS NULL AND n.live = 0 AND (v.withdrawn OR n.total > 0) THEN 'finalised' ELSE 'cohort' END AS "source_used_status",
+  CASE WHEN s.current IS NULL AND n.live = 0 AND NOT s.is_formed AND (v.withdrawn OR n.total > 0) THEN 'finalised' ELSE 'cohort' END AS "source_used_status",
   'cohort' AS "source_used_window",
   'cohort' AS "source_used_measures",
   CASE WHEN s.name IS NOT NULL THEN 'ui' WHEN v.cohort_name IS NOT NULL THEN 'cohort' END AS "source_used_name",
