@@ -209,7 +209,10 @@ def _verdicts(world: World) -> Iterator[str]:
     for key, word in world.naive.words.items():
         if "report_id" in word:
             about.setdefault(str(now.get(key, word)["report_id"]), []).append(word)
-    for report, words in sorted(about.items()):
+    replaced = {*_ever_replaced(world).iter_rows()}
+    each_other = {report: former for report, former in replaced if (former, report) in replaced}
+    for report, own in sorted(about.items()):
+        words = [*own, *about.get(each_other.get(report, ""), ())]
         record, said = records.get(report), verdict(words)
         if record is None:
             yield f"{report} was spoken of and has no record"
