@@ -97,11 +97,8 @@ _BEEN = f"{_PLACED} UNION ALL SELECT report_id, report_group_id FROM {FINALISED.
 """Every event that a report was ever in, be it by hand."""
 
 _EVER_MEMBERS = f"SELECT report_id FROM ({_BEEN}) WHERE report_group_id IN ({_EDITED_EVENTS})"
-_THEIR_EVENTS = f"{_PLACED} AND report_id IN ({_EVER_MEMBERS})"
-_EVER_BESIDE = (
-    f"{_EVER_MEMBERS} UNION SELECT report_id FROM ({_BEEN}) "
-    f"WHERE report_group_id IN (SELECT report_group_id FROM ({_THEIR_EVENTS}))"
-)
+_THEIR_EVENTS = f"SELECT report_group_id FROM ({_PLACED}) WHERE report_id IN ({_EVER_MEMBERS})"
+_EVER_BESIDE = f"{_EVER_MEMBERS} UNION SELECT report_id FROM ({_BEEN}) WHERE report_group_id IN ({_THEIR_EVENTS})"
 """Members of the edited events, and of every event that one of them was ever in: the words may be about it now."""
 
 

@@ -302,44 +302,6 @@ def test_a_word_leaves_reports_beside_which_its_own_vanish(tx: Transaction) -> N
     assert record(tx, 3)["final_decision"] is None
 
 
-def test_a_report_moved_by_hand_takes_no_word_about_its_event_along(tx: Transaction) -> None:
-    for n in (1, 2):
-        stages(tx, n=n, cohorting={"report_group_id": event_id(1)})
-    stages(tx, n=3, cohorting={"report_group_id": event_id(8)})
-    put(tx, USER_EVENT_EDITS, action(USER_EVENT_EDITS, "e1", "approve", 1))
-    for n in (1, 2):
-        said(tx, f"a{n}", "edit", n, field="report_group_id", value=event_id(8))
-    for _ in range(2):  # the second time finds records of reports that lie in the other event
-        finalised(tx)
-        assert [record(tx, n)["report_group_id"] for n in (1, 2, 3)] == [event_id(8)] * 3
-        assert [record(tx, n)["final_decision"] for n in (1, 2, 3)] == [None] * 3
-
-
-def test_a_report_put_back_by_hand_leaves_the_word_where_the_others_went(tx: Transaction) -> None:
-    for n in (1, 2):
-        stages(tx, n=n, cohorting={"report_group_id": event_id(1)})
-        put(tx, COHORTED, row(COHORTED, n=n, tick=2, report_group_id=event_id(8)))
-    put(tx, USER_EVENT_EDITS, action(USER_EVENT_EDITS, "e1", "approve", 1))
-    said(tx, "a1", "edit", 1, field="report_group_id", value=event_id(1))
-    for _ in range(2):
-        finalised(tx)
-        assert [record(tx, n)["report_group_id"] for n in (1, 2)] == [event_id(1), event_id(8)]
-        assert [record(tx, n)["final_decision"] for n in (1, 2)] == ["approved", "approved"]
-
-
-def test_a_word_reaches_who_is_by_hand_where_its_reports_went(tx: Transaction) -> None:
-    stages(tx, n=1, cohorting={"report_group_id": event_id(1)})
-    stages(tx, n=2, cohorting={"report_group_id": event_id(2)})
-    stages(tx, n=3, cohorting={"report_group_id": event_id(8)})
-    put(tx, USER_EVENT_EDITS, action(USER_EVENT_EDITS, "e1", "approve", 1))
-    said(tx, "a2", "edit", 2, field="report_group_id", value=event_id(8))
-    finalised(tx)
-    assert record(tx, 2)["final_decision"] is None
-    put(tx, COHORTED, row(COHORTED, n=1, tick=2, report_group_id=event_id(8)))
-    finalised(tx, LATER)
-    assert [record(tx, n)["final_decision"] for n in (1, 2, 3)] == ["approved"] * 3
-
-
 def test_a_day_at_a_time_equals_all_days_at_once(tx: Transaction, tmp_path: Path) -> None:
     other = LogStore(tmp_path / "other")
     with other.transaction() as at_once:

@@ -1,4 +1,4 @@
-"""100 random histories of events whose reports move, by themselves and by hand: a word is where they are now."""
+"""A word on an event is where its reports are now, moved by themselves or by hand: cases, and 100 random histories."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mrs_assets.finalisation.asset_body import finalise_scope
 from mrs_assets.hydration.folds import FOLDS
 from mrs_resources.hydrator import Hydrator
 from mrs_resources.log_store import LogStore, Transaction
-from tests.finalisation.test_finalise_scope import LATER, MARCH, SETTINGS
+from tests.finalisation.test_finalise_scope import LATER, MARCH, SETTINGS, finalised, record, said, stages
 from tests.hydration.rows import PROVENANCE, action, event_id, instant, put, row
 
 HISTORIES, STEPS, REPORTS, EVENT_COUNT = 100, 8, 4, 4
@@ -52,6 +52,47 @@ def test_what_is_looked_at_again_is_all_that_changed(store: LogStore) -> None:
         tx.connection.execute(f"DELETE FROM {FINALISED.name}")
         finalise_scope(tx, MARCH, SETTINGS, PROVENANCE)
         assert_frame_equal(_records(tx), known)
+
+
+def test_a_report_moved_by_hand_takes_no_word_about_its_event_along(store: LogStore) -> None:
+    with store.transaction() as tx:
+        for n in (1, 2):
+            stages(tx, n=n, cohorting={"report_group_id": event_id(1)})
+        stages(tx, n=3, cohorting={"report_group_id": event_id(8)})
+        put(tx, USER_EVENT_EDITS, action(USER_EVENT_EDITS, "e1", "approve", 1))
+        for n in (1, 2):
+            said(tx, f"a{n}", "edit", n, field="report_group_id", value=event_id(8))
+        for _ in range(2):  # the second time finds records of reports that lie in the other event
+            finalised(tx)
+            assert [record(tx, n)["report_group_id"] for n in (1, 2, 3)] == [event_id(8)] * 3
+            assert [record(tx, n)["final_decision"] for n in (1, 2, 3)] == [None] * 3
+
+
+def test_a_report_put_back_by_hand_leaves_the_word_where_the_others_went(store: LogStore) -> None:
+    with store.transaction() as tx:
+        for n in (1, 2):
+            stages(tx, n=n, cohorting={"report_group_id": event_id(1)})
+            put(tx, COHORTED, row(COHORTED, n=n, tick=2, report_group_id=event_id(8)))
+        put(tx, USER_EVENT_EDITS, action(USER_EVENT_EDITS, "e1", "approve", 1))
+        said(tx, "a1", "edit", 1, field="report_group_id", value=event_id(1))
+        for _ in range(2):
+            finalised(tx)
+            assert [record(tx, n)["report_group_id"] for n in (1, 2)] == [event_id(1), event_id(8)]
+            assert [record(tx, n)["final_decision"] for n in (1, 2)] == ["approved", "approved"]
+
+
+def test_a_word_reaches_who_is_by_hand_where_its_reports_went(store: LogStore) -> None:
+    with store.transaction() as tx:
+        stages(tx, n=1, cohorting={"report_group_id": event_id(1)})
+        stages(tx, n=2, cohorting={"report_group_id": event_id(2)})
+        stages(tx, n=3, cohorting={"report_group_id": event_id(8)})
+        put(tx, USER_EVENT_EDITS, action(USER_EVENT_EDITS, "e1", "approve", 1))
+        said(tx, "a2", "edit", 2, field="report_group_id", value=event_id(8))
+        finalised(tx)
+        assert record(tx, 2)["final_decision"] is None
+        put(tx, COHORTED, row(COHORTED, n=1, tick=2, report_group_id=event_id(8)))
+        finalised(tx, LATER)
+        assert [record(tx, n)["final_decision"] for n in (1, 2, 3)] == ["approved"] * 3
 
 
 def _records(tx: Transaction) -> pl.DataFrame:
